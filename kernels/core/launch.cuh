@@ -20,8 +20,8 @@
 #define MERIT_SHARED(type, name, extent) __shared__ type name extent
 
 // MERIT_DYN_SMEM(float, values);   float *values: the dynamic shared memory of the launch
-#define MERIT_DYN_SMEM(type, name)                                                                 \
-    extern __shared__ __align__(16) unsigned char merit_dynamic_smem[];                           \
+#define MERIT_DYN_SMEM(type, name)                                      \
+    extern __shared__ __align__(16) unsigned char merit_dynamic_smem[]; \
     type *const name = reinterpret_cast<type *>(merit_dynamic_smem)
 
 // Launches `kernel(args)`; returns the CUDA error code, 0 on success.
@@ -40,7 +40,7 @@ static int merit_launch_kernel(void (*kernel)(const Args), dim3 grid, dim3 block
 }
 
 // MERIT_LAUNCH(kernel, grid, block, dynamic shared bytes, stream, args) -> CUDA error code
-#define MERIT_LAUNCH(kernel, grid, block, smem, stream, args)                                      \
+#define MERIT_LAUNCH(kernel, grid, block, smem, stream, args) \
     merit_launch_kernel(kernel, grid, block, smem, stream, args)
 
 #endif // MERIT_SIMT

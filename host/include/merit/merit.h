@@ -1,0 +1,14 @@
+// The whole public API of merit.
+#ifndef MERIT_MERIT_H
+#define MERIT_MERIT_H
+
+#define MERIT_VERSION_MAJOR 0
+#define MERIT_VERSION_MINOR 1
+#define MERIT_VERSION_PATCH 0
+
+#include "advantage.h"
+#include "context.h"
+#include "status.h"
+#include "types.h"
+
+#endif
