@@ -12,10 +12,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__CUDACC__)
-#define MERIT_HD __host__ __device__ __forceinline__
-#else
 // Inlined always: a formula that stays a call keeps the loop around it scalar.
+#if defined(__CUDACC__)
+#define MERIT_HD __host__ __device__ __attribute__((always_inline))
+#else
 #define MERIT_HD __attribute__((always_inline))
 #endif
 
