@@ -140,9 +140,7 @@ MERIT_HD static inline double m_expm1_64(double x)
     // From n = 64 on the -1 is below half an ulp: there e^r is computed and scaled afterwards.
     const int64_t before = n > 63 ? 0 : n;
     const double scale = m_exp2_int64(before);
-    const merit_pair64 whole = m_fast_two_sum64(scale, n > 63 ? 0.0 : -1.0);
-    // scale < 1 breaks the order above but not its exactness: scale - 1 is representable or n = -54
-    // and below, where the lost bits are under 2^-54.
+    const merit_pair64 whole = m_two_sum64(scale, n > 63 ? 0.0 : -1.0);
     const merit_pair64 sum = m_fast_two_sum64(whole.hi, m_mul64(scale, r.hi));
     const double y = m_add64(sum.hi, m_add64(m_add64(sum.lo, whole.lo), m_mul64(scale, tail)));
     const double scaled = n > 63 ? m_scale64(y, n) : y;
