@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Compiles one .cu file as the build does and checks what nvcc makes of it. Needs no GPU.
+
+usage: check_ptx.py BUILD_DIR FILE.cu
+
+PTX: no approximate and no flushing instruction, every rounding to nearest, no float atomic; and the
+same instructions with -fmad=true as with -fmad=false. nvcc writes a bare `+ - *` on floats as an
+operation without .rn, or contracts it, only under -fmad=true: so equal means that no bare operator
+is left to a compiler's choice.
+ptxas: no spilled register. sm_90 code: instruction counts, and slots per element of the loops named
+in loops.txt.
+"""
+import collections
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+import sass
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FORBIDDEN = [
+    (r"\.approx\b", "approximate"),
+    (r"\.ftz\b", "flushes denormals"),
+    (r"^(add|sub|mul|fma|mad|div|rcp|sqrt)\.r[zmp]\.", "does not round to nearest"),
+    (r"^cvt\.(r[zmp]|rna)\.(f|bf)16\S*", "does not round to nearest"),
+    (r"^(atom|red)\.\S*\.(f16|bf16|f32|f64)", "a float atomic: its order is not fixed"),
+]
+
+
+def compile_command(build, source):
+    """nvcc with the flags of the build, without its architectures and outputs."""
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        entries = [e for e in json.load(file) if os.path.realpath(e["file"]) == os.path.realpath(source)]
+    if not entries:
+        sys.exit(f"{source} is not in {build}/compile_commands.json")
+    words = iter(shlex.split(entries[0]["command"]))
+    command = []
+    for word in words:
+        if word in ("-o", "-MF", "-MT"):
+            next(words)
+        elif word not in ("-c", "-MD", "-lineinfo", "-fmad=false") and "generate-code" not in word:
+            command.append(word)
+    if "-fmad=false" not in entries[0]["command"]:
+        sys.exit(f"{source} is compiled without -fmad=false")
+    return command, entries[0]["directory"]
+
+
+def run(command, folder):
+    done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        sys.exit(f"{shlex.join(command)}: exit status {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def instructions(path):
+    """(kernel, opcode with its modifiers) of every PTX instruction."""
+    kernel = ""
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            if entry := re.search(r"\.(?:entry|func)\s+(?:\([^)]*\)\s*)?([\w$]+)", line):
+                kernel = entry[1]
+            elif found := re.match(r"\s+(?:@!?%\w+\s+)?([a-z]\w*(?:\.[\w:]+)*)\s[^:]*;", line):
+                yield kernel, found[1]
+
+
+def check_ptx(exact, contracted):
+    problems = []
+    for kernel, opcode in sorted(set(exact)):
+        for pattern, why in FORBIDDEN:
+            if re.search(pattern, opcode):
+                problems.append(f"{kernel}: {opcode}: {why}")
+    here, there = collections.Counter(exact), collections.Counter(contracted)
+    for kernel, opcode in sorted((there - here)):
+        problems.append(f"{kernel}: {opcode} under -fmad=true only: a bare float operator")
+    if here != there and not problems:
+        problems.append("-fmad changes the code: a bare float operator")
+    return problems
+
+
+def check_spills(text):
+    problems, kernel = [], ""
+    for line in text.splitlines():
+        if found := re.search(r"Function properties for (\S+)", line):
+            kernel = found[1]
+        elif found := re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", line):
+            if found[1] != "0" or found[2] != "0":
+                problems.append(f"{kernel}: spills registers: {line.strip()}")
+    return problems
+
+
+def read_loop_table():
+    """Lines `pattern elements`: a kernel, and the elements that one thread handles per iteration."""
+    with open(os.path.join(HERE, "loops.txt"), encoding="utf-8") as lines:
+        rows = [line.split("#")[0].split() for line in lines]
+    return [(row[0], float(row[1])) for row in rows if row]
+
+
+def readable(text):
+    """Mangled names of kernels as in the source, without their arguments."""
+    text = subprocess.run(["c++filt"], input=text, text=True, capture_output=True, check=True).stdout
+    return re.sub(r"(?m)^(?:void )?([\w:<>, ()]*?_kernel(?:<[^>]*>)?)\([^:]*\)", r"\1", text).rstrip()
+
+
+def report(kernels, table):
+    lines = []
+    for kernel in kernels:
+        counts = collections.Counter(kernel.opcodes)
+        histogram = ", ".join(f"{name} {n}" for name, n in counts.most_common())
+        lines.append(f"{kernel.name}: {len(kernel.opcodes)} instructions: {histogram}")
+        elements = next((n for pattern, n in table if re.search(pattern, kernel.name)), None)
+        for loop in kernel.loops:
+            if elements is None or "LDG" not in loop.opcodes:
+                continue
+            double = sum(name in ("DADD", "DMUL", "DFMA", "DSETP") for name in loop.opcodes)
+            lines.append(f"    loop at {loop.first}: {len(loop.opcodes) / elements:.1f} slots per element, "
+                         f"{double / elements:.1f} of them binary64")
+    return lines
+
+
+def main():
+    build, source = sys.argv[1:3]
+    command, folder = compile_command(build, source)
+    stem = os.path.splitext(os.path.basename(source))[0]
+    with tempfile.TemporaryDirectory() as out:
+        # --keep leaves the PTX of the very compilation that makes the cubin.
+        ptxas = run([*command, "-fmad=false", "-arch=sm_90", "-cubin", "-keep", "-keep-dir", out,
+                     "-Xptxas", "-v", "-o", f"{out}/{stem}.cubin"], folder)
+        run([*command, "-fmad=true", "-arch=sm_90", "-ptx", "-o", f"{out}/contracted.ptx"], folder)
+        exact = list(instructions(f"{out}/{stem}.ptx"))
+        problems = check_ptx(exact, list(instructions(f"{out}/contracted.ptx"))) + check_spills(ptxas)
+        kernels = sass.read_kernels(f"{out}/{stem}.cubin")
+    with open(source, encoding="utf-8") as file:
+        if "MERIT_KERNEL" in file.read() and not (kernels and exact):
+            problems.append("no kernel came out")
+    print(readable("\n".join(report(kernels, read_loop_table()) + problems)))
+    print(f"{os.path.basename(source)}: {len(kernels)} kernels, {len(exact)} PTX instructions, "
+          f"{len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
