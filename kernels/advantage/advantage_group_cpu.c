@@ -1,0 +1,504 @@
+// advantage_group, CPU. Threads own ranges of groups. A group of at most 4096 members stays in a
+// buffer on the stack; a larger one is read again, tile by tile, for each pass over it. Small dense
+// groups without special options take the vector path of advantage_group_dense_cpu.h.
+#include "../backend.h"
+#include "../core/parallel.h"
+#include "advantage_group.h"
+#include "advantage_group_dense_cpu.h"
+
+enum { RESIDENT = MERIT_ADVANTAGE_PAIRS_LIMIT };
+
+enum { IN_MASK = 1, IN_V = 2, SKIPPED = 4, NO_ROW = 8 };
+
+typedef struct group_work {
+    const merit_advantage_group_args *args;
+    int64_t group;
+    merit_advantage_span span;
+    int32_t set;
+    int32_t resident;
+    merit_advantage_shape shape;
+    merit_advantage_partial partial;
+    int saw;
+    double x[RESIDENT];
+    double u[RESIDENT];
+    double sums[RESIDENT]; // NORMALIZE_FIRST
+    uint8_t state[RESIDENT];
+    double terms[MERIT_TILE];
+} group_work;
+
+// Tiles -------------------------------------------------------------------------------------------
+
+static int64_t num_tiles(const group_work *w)
+{
+    return (w->span.size + MERIT_TILE - 1) / MERIT_TILE;
+}
+
+static int tile_length(const group_work *w, int64_t tile)
+{
+    const int64_t left = w->span.size - tile * MERIT_TILE;
+    return (int)(left < MERIT_TILE ? left : MERIT_TILE);
+}
+
+// Where a tile lies in the buffers.
+static int64_t tile_place(const group_work *w, int64_t tile)
+{
+    return w->resident ? tile * MERIT_TILE : 0;
+}
+
+static void read_tile(group_work *w, int64_t tile, int counting)
+{
+    const merit_advantage_group_args *const a = w->args;
+    const int64_t place = tile_place(w, tile);
+    const int length = tile_length(w, tile);
+    uint64_t nans = 0;
+    uint64_t infs = 0;
+    uint64_t lost = 0;
+    for (int j = 0; j < length; j++) {
+        const int64_t row = merit_advantage_row(a, w->span.begin, tile * MERIT_TILE + j);
+        if (row < 0) {
+            w->x[place + j] = 0.0;
+            w->state[place + j] = NO_ROW;
+            lost++;
+            continue;
+        }
+        const merit_advantage_member m = merit_advantage_load(a, row, w->set);
+        w->x[place + j] = m.x;
+        w->state[place + j] =
+            (uint8_t)((m.in_mask ? IN_MASK : 0) | (m.in_v ? IN_V : 0) | (m.skipped ? SKIPPED : 0));
+        nans += (uint64_t)m.nans;
+        infs += (uint64_t)m.infs;
+    }
+    if (nans + infs > 0) w->saw |= MERIT_ADVANTAGE_SAW_NONFINITE;
+    if (lost > 0) w->saw |= MERIT_ADVANTAGE_SAW_BAD_INDEX;
+    if (!counting) return;
+    m_count(a->io.diagnostics, MERIT_COUNTER_NAN_IN, nans);
+    m_count(a->io.diagnostics, MERIT_COUNTER_INF_IN, infs);
+    if (w->set == 0) m_count(a->io.diagnostics, MERIT_COUNTER_BAD_INDEX, lost);
+}
+
+// Sum over the tile of terms[j], j = 0 .. length - 1, set by the caller.
+static double sum_terms(const group_work *w, int length)
+{
+    return merit_tile_sum64(w->terms, length);
+}
+
+// Passes ------------------------------------------------------------------------------------------
+
+// First pass: count and range of x over V.
+static void find_shape(group_work *w)
+{
+    merit_advantage_shape s = {.count = 0, .x_min = m_inf64(), .x_max = -m_inf64()};
+    for (int64_t tile = 0; tile < num_tiles(w); tile++) {
+        read_tile(w, tile, !w->args->records_only);
+        const int64_t place = tile_place(w, tile);
+        const int length = tile_length(w, tile);
+        for (int j = 0; j < length; j++) {
+            if (!(w->state[place + j] & IN_V)) continue;
+            s.count++;
+            s.x_min = m_min64(s.x_min, w->x[place + j]);
+            s.x_max = m_max64(s.x_max, w->x[place + j]);
+        }
+    }
+    w->shape = s;
+}
+
+static void find_exp_sum(group_work *w)
+{
+    merit_tile_sum sum = {0};
+    for (int64_t tile = 0; tile < num_tiles(w); tile++) {
+        if (!w->resident) read_tile(w, tile, 0);
+        const int64_t place = tile_place(w, tile);
+        const int length = tile_length(w, tile);
+        for (int j = 0; j < length; j++) {
+            const double e = merit_advantage_softmax_term(w->x[place + j], w->shape.x_max,
+                                                          (double)w->args->d.temperature);
+            w->terms[j] = w->state[place + j] & IN_V ? e : 0.0;
+        }
+        merit_tile_sum_push(&sum, sum_terms(w, length));
+    }
+    w->shape.exp_sum = merit_tile_sum_finish(&sum);
+}
+
+// Log-sum-exp over the members of V other than i, of a resident group.
+static double others_lse(group_work *w, int64_t i)
+{
+    double max = -m_inf64();
+    for (int64_t j = 0; j < w->span.size; j++) {
+        if (j != i && (w->state[j] & IN_V)) max = m_max64(max, w->x[j]);
+    }
+    merit_tile_sum sum = {0};
+    for (int64_t tile = 0; tile < num_tiles(w); tile++) {
+        const int64_t place = tile_place(w, tile);
+        const int length = tile_length(w, tile);
+        for (int j = 0; j < length; j++) {
+            const int counts = place + j != i && (w->state[place + j] & IN_V);
+            w->terms[j] = counts ? m_exp64(m_sub64(w->x[place + j], max)) : 0.0;
+        }
+        merit_tile_sum_push(&sum, sum_terms(w, length));
+    }
+    return m_add64(max, m_log64(merit_tile_sum_finish(&sum)));
+}
+
+static double loo_lme_of(group_work *w, int64_t i)
+{
+    const int in_v = (w->state[i] & IN_V) != 0;
+    const int64_t others = w->shape.count - in_v;
+    if (others == 0) return w->x[i];
+    if (in_v && merit_moments_all_equal(w->shape.x_min, w->shape.x_max)) return 0.0;
+    return merit_advantage_loo_lme(w->x[i], others_lse(w, i), others);
+}
+
+static double rank_of(const group_work *w, int64_t i)
+{
+    int64_t above = 0;
+    int64_t equal = 0;
+    int64_t earlier = 0;
+    for (int64_t j = 0; j < w->span.size; j++) {
+        if (!(w->state[j] & IN_V) || j == i) continue;
+        above += w->x[j] > w->x[i];
+        equal += w->x[j] == w->x[i];
+        earlier += w->x[j] == w->x[i] && j < i;
+    }
+    return merit_advantage_rank(w->args->d.rank_ties, above, equal, earlier, w->shape.count);
+}
+
+// u of a tile whose x is in the buffers.
+static void transform_tile(group_work *w, int64_t tile)
+{
+    const merit_advantage_group_desc *const d = &w->args->d;
+    const int64_t place = tile_place(w, tile);
+    const int length = tile_length(w, tile);
+    const int none = d->transform == MERIT_TRANSFORM_NONE;
+    for (int64_t i = place; i < place + length; i++) {
+        if (none || !(w->state[i] & (IN_MASK | IN_V)) || (w->state[i] & SKIPPED)) {
+            w->u[i] = w->x[i];
+        } else if (m_is_nan64(w->shape.x_max)) {
+            w->u[i] = m_nan64();
+        } else if (d->transform == MERIT_TRANSFORM_RANK) {
+            w->u[i] = rank_of(w, i);
+        } else if (d->transform == MERIT_TRANSFORM_SOFTMAX) {
+            const double e =
+                merit_advantage_softmax_term(w->x[i], w->shape.x_max, (double)d->temperature);
+            w->u[i] = m_div64(e, w->shape.exp_sum);
+        } else {
+            w->u[i] = loo_lme_of(w, i);
+        }
+    }
+}
+
+// x and u of a tile; of a resident group they are there after the first visit.
+static void visit_tile(group_work *w, int64_t tile)
+{
+    if (w->resident) return;
+    read_tile(w, tile, 0);
+    transform_tile(w, tile);
+}
+
+static merit_moments tile_moments(group_work *w, int64_t tile, int64_t left_out)
+{
+    const int64_t place = tile_place(w, tile);
+    const int length = tile_length(w, tile);
+    merit_moments r = merit_moments_empty();
+    for (int j = 0; j < length; j++) {
+        const int counts = (w->state[place + j] & IN_V) && place + j != left_out;
+        w->terms[j] = counts ? w->u[place + j] : 0.0;
+        if (!counts) continue;
+        r.count += 1.0;
+        r.min = m_min64(r.min, w->u[place + j]);
+        r.max = m_max64(r.max, w->u[place + j]);
+    }
+    if (r.count == 0.0) return r;
+    const int equal = merit_moments_all_equal(r.min, r.max);
+    r.mean = equal ? r.min : m_div64(sum_terms(w, length), r.count);
+    if (equal) return r;
+    for (int j = 0; j < length; j++) {
+        const int counts = (w->state[place + j] & IN_V) && place + j != left_out;
+        const double deviation = m_sub64(w->u[place + j], r.mean);
+        w->terms[j] = counts ? m_mul64(deviation, deviation) : 0.0;
+    }
+    r.m2 = sum_terms(w, length);
+    return r;
+}
+
+static merit_advantage_partial tile_partial(group_work *w, int64_t tile)
+{
+    const float *const weights = w->args->io.weights;
+    const int64_t place = tile_place(w, tile);
+    const int length = tile_length(w, tile);
+    merit_advantage_partial p = merit_advantage_partial_empty();
+    p.moments = tile_moments(w, tile, -1);
+    for (int j = 0; j < length; j++) {
+        const double u = w->u[place + j];
+        if (!(w->state[place + j] & IN_V)) continue;
+        if (u != 0.0) p.nonzero += 1.0;
+        p = merit_advantage_merge_best(p, u, -m_inf64(), tile * MERIT_TILE + j);
+    }
+    if (weights == NULL) return p;
+    for (int sum = 0; sum < 2; sum++) {
+        for (int j = 0; j < length; j++) {
+            const int64_t row = merit_advantage_row(w->args, w->span.begin, tile * MERIT_TILE + j);
+            const int counts = w->state[place + j] & IN_V;
+            const double weight = counts ? (double)weights[row] : 0.0;
+            w->terms[j] = !counts ? 0.0 : sum == 0 ? weight : m_mul64(weight, w->u[place + j]);
+        }
+        *(sum == 0 ? &p.sum_w : &p.sum_wu) = sum_terms(w, length);
+    }
+    return p;
+}
+
+static void find_partial(group_work *w)
+{
+    merit_advantage_tiles tiles;
+    tiles.count = 0;
+    if (w->args->d.transform == MERIT_TRANSFORM_SOFTMAX && w->shape.count > 0) find_exp_sum(w);
+    if (w->resident) {
+        for (int64_t tile = 0; tile < num_tiles(w); tile++) {
+            transform_tile(w, tile);
+        }
+    }
+    for (int64_t tile = 0; tile < num_tiles(w); tile++) {
+        visit_tile(w, tile);
+        merit_advantage_tiles_push(&tiles, tile_partial(w, tile));
+    }
+    w->partial = merit_advantage_tiles_finish(&tiles);
+}
+
+static void find_deviation_scale(group_work *w, merit_advantage_rule *rule)
+{
+    merit_tile_sum sum = {0};
+    for (int64_t tile = 0; tile < num_tiles(w); tile++) {
+        visit_tile(w, tile);
+        const int64_t place = tile_place(w, tile);
+        const int length = tile_length(w, tile);
+        for (int j = 0; j < length; j++) {
+            const int64_t i = tile * MERIT_TILE + j;
+            const int64_t row = merit_advantage_row(w->args, w->span.begin, i);
+            w->terms[j] =
+                w->state[place + j] & IN_V
+                    ? merit_advantage_deviation(w->args, rule, w->u[place + j], i, row, w->group)
+                    : 0.0;
+        }
+        merit_tile_sum_push(&sum, sum_terms(w, length));
+    }
+    merit_advantage_set_deviation_scale(w->args, merit_tile_sum_finish(&sum), rule);
+}
+
+// Deviation of the members of V other than i, of a resident group.
+static double others_std(group_work *w, int64_t i)
+{
+    merit_moments r = merit_moments_empty();
+    for (int64_t tile = 0; tile < num_tiles(w); tile++) {
+        r = merit_moments_merge(r, tile_moments(w, tile, i));
+    }
+    if (r.count < 2.0) return 0.0;
+    return merit_advantage_std(r.m2, r.count, w->args->d.ddof);
+}
+
+// Groups ------------------------------------------------------------------------------------------
+
+static double *sum_of(group_work *w, int64_t i, int64_t row)
+{
+    return w->resident ? &w->sums[i] : &w->args->sums[row];
+}
+
+// Advantages of all members in one set, from the rule of the group.
+static void apply(group_work *w, const merit_advantage_rule *rule, int keep)
+{
+    const merit_advantage_group_args *const a = w->args;
+    const int loo_std = a->d.scale == MERIT_SCALE_LEAVE_ONE_OUT_STD;
+    const int sums_sets = a->d.columns == MERIT_COLUMNS_NORMALIZE_FIRST;
+    const int last = w->set == a->num_sets - 1;
+    for (int64_t tile = 0; tile < num_tiles(w); tile++) {
+        visit_tile(w, tile);
+        const int64_t place = tile_place(w, tile);
+        const int length = tile_length(w, tile);
+        for (int j = 0; j < length; j++) {
+            const int state = w->state[place + j];
+            const int64_t i = tile * MERIT_TILE + j;
+            const int64_t row = merit_advantage_row(a, w->span.begin, i);
+            const double u = w->u[place + j];
+            const int in_v = (state & IN_V) != 0;
+            double value = 0.0;
+            const int live = (state & IN_MASK) && !(state & SKIPPED);
+            if (live) {
+                double own = 0.0;
+                if (loo_std && in_v) own = others_std(w, i);
+                const double c = merit_advantage_centered(a, rule, u, in_v, i, row, w->group);
+                value = merit_advantage_scaled(a, rule, u, c, in_v, loo_std ? &own : NULL, &w->saw);
+            }
+            if (!sums_sets) {
+                const double result = live ? merit_advantage_finished(a, value, row) : 0.0;
+                merit_advantage_write(a, row, w->set, result, live && keep);
+                continue;
+            }
+            double *const sum = sum_of(w, i, row);
+            if (w->set == 0) *sum = 0.0;
+            if (live) *sum = m_fma64(merit_advantage_column_weight(a, w->set), value, *sum);
+            if (!last) continue;
+            const int finish = (state & IN_MASK) && !merit_advantage_row_skipped(a, row);
+            const double result = finish ? merit_advantage_finished(a, *sum, row) : 0.0;
+            merit_advantage_write(a, row, 0, result, finish && keep);
+        }
+    }
+}
+
+static void refuse(group_work *w, int32_t refusal)
+{
+    const merit_advantage_group_args *const a = w->args;
+    if (a->records_only) return;
+    for (int64_t i = 0; i < w->span.size; i++) {
+        const int64_t row = merit_advantage_row(a, w->span.begin, i);
+        if (row >= 0) merit_advantage_write_nan(a, row);
+    }
+    merit_advantage_write_refused(a, w->group, refusal);
+}
+
+static void run_group(group_work *w, int64_t group)
+{
+    const merit_advantage_group_args *const a = w->args;
+    w->group = group;
+    w->span = merit_advantage_span_of(a, group);
+    int any_unequal = 0;
+    for (w->set = 0; w->set < a->num_sets; w->set++) {
+        merit_advantage_partial *const record =
+            a->group_records == NULL ? NULL
+                                     : &a->group_records[w->set * a->d.groups.num_groups + group];
+        if (a->records_only) *record = merit_advantage_partial_empty();
+        if (w->span.refusal != MERIT_ADVANTAGE_FINE) continue;
+        w->resident = w->span.size <= RESIDENT;
+        w->saw = 0;
+        find_shape(w);
+        if (w->saw & MERIT_ADVANTAGE_SAW_BAD_INDEX) w->span.refusal = MERIT_ADVANTAGE_BAD_INDEX;
+        if (w->span.refusal != MERIT_ADVANTAGE_FINE) continue;
+        find_partial(w);
+        if (a->records_only) {
+            *record = w->partial;
+            continue;
+        }
+        merit_advantage_rule rule = merit_advantage_rule_of(a, &w->partial, w->set);
+        if (merit_advantage_needs_deviations(a)) find_deviation_scale(w, &rule);
+        const int equal = merit_moments_all_equal(w->shape.x_min, w->shape.x_max);
+        any_unequal |= !equal;
+        apply(w, &rule, a->d.columns == MERIT_COLUMNS_NORMALIZE_FIRST ? any_unequal : !equal);
+        merit_advantage_write_group(a, group, w->set, w->span.size, &w->shape, &w->partial, &rule,
+                                    w->saw);
+    }
+    if (w->span.refusal != MERIT_ADVANTAGE_FINE) refuse(w, w->span.refusal);
+}
+
+static void run_groups(void *state, int64_t begin, int64_t end)
+{
+    group_work w;
+    w.args = state;
+    for (int64_t group = begin; group < end; group++) {
+        run_group(&w, group);
+    }
+}
+
+static void run_dense(void *state, int64_t begin, int64_t end)
+{
+    const merit_advantage_group_args *const a = state;
+    const merit_advantage_group_io *const io = &a->io;
+    const int outputs = io->keep != NULL || io->group_count != NULL || io->group_mean != NULL ||
+                        io->group_scale != NULL || io->group_min != NULL || io->group_max != NULL ||
+                        io->group_flags != NULL ||
+                        (io->diagnostics != NULL && a->d.expected_size > 0);
+    const int size = (int)a->d.groups.group_size;
+    int64_t group = begin;
+    for (; group + DENSE_WIDTH <= end; group += DENSE_WIDTH) {
+        dense_statistics statistics;
+        if (!dense_sized_block(a, group, size, &statistics)) {
+            run_groups(state, group, group + DENSE_WIDTH);
+        } else if (outputs) {
+            dense_outputs(a, group, size, &statistics);
+        }
+    }
+    run_groups(state, group, end);
+}
+
+// Rows in no group.
+static void run_outside(const merit_advantage_group_args *a)
+{
+    int64_t before;
+    int64_t after;
+    merit_advantage_outside(a, &before, &after);
+    for (int64_t i = 0; i < a->d.num_rows; i++) {
+        if (i == before) i = after;
+        if (i >= a->d.num_rows) break;
+        const int64_t row = merit_advantage_row(a, 0, i);
+        if (row < 0) {
+            m_count(a->io.diagnostics, MERIT_COUNTER_BAD_INDEX, 1);
+            continue;
+        }
+        m_count(a->io.diagnostics, MERIT_COUNTER_UNGROUPED, 1);
+        merit_advantage_write_nan(a, row);
+    }
+}
+
+// Batch -------------------------------------------------------------------------------------------
+
+// Records of one tile of 2048 groups: lanes in rising order, then the lane tree.
+static void fold_tiles(void *state, int64_t begin, int64_t end)
+{
+    const merit_advantage_group_args *const a = state;
+    const int64_t groups = a->d.groups.num_groups;
+    const int64_t tiles = (groups + MERIT_TILE - 1) / MERIT_TILE;
+    for (int64_t item = begin; item < end; item++) {
+        const merit_advantage_partial *const records = &a->group_records[item / tiles * groups];
+        const int64_t first = item % tiles * MERIT_TILE;
+        merit_advantage_partial lanes[MERIT_LANES];
+        for (int lane = 0; lane < MERIT_LANES; lane++) {
+            lanes[lane] = merit_advantage_partial_empty();
+            for (int64_t g = first + lane; g < first + MERIT_TILE && g < groups; g += MERIT_LANES) {
+                lanes[lane] = merit_advantage_partial_merge(lanes[lane], records[g]);
+            }
+        }
+        for (int width = MERIT_LANES / 2; width >= 1; width /= 2) {
+            for (int i = 0; i < width; i++) {
+                lanes[i] = merit_advantage_partial_merge(lanes[2 * i], lanes[2 * i + 1]);
+            }
+        }
+        a->tile_records[item] = lanes[0];
+    }
+}
+
+static void fold_batch(const merit_advantage_group_args *a, int num_threads)
+{
+    const int64_t tiles = (a->d.groups.num_groups + MERIT_TILE - 1) / MERIT_TILE;
+    merit_parallel_ranges(num_threads, tiles * a->num_sets, 1, fold_tiles, (void *)a);
+    for (int32_t set = 0; set < a->num_sets; set++) {
+        merit_advantage_tiles folded;
+        folded.count = 0;
+        for (int64_t tile = 0; tile < tiles; tile++) {
+            merit_advantage_tiles_push(&folded, a->tile_records[set * tiles + tile]);
+        }
+        a->batch_records[set] = merit_advantage_tiles_finish(&folded);
+        if (a->io.batch_moments != NULL) {
+            a->io.batch_moments[set] = merit_advantage_batch_output(&a->batch_records[set]);
+        }
+    }
+}
+
+// Launcher ----------------------------------------------------------------------------------------
+
+merit_advantage_group_launcher MERIT_BACKEND_FN(advantage_group);
+
+int MERIT_BACKEND_FN(advantage_group)(const merit_advantage_group_args *args,
+                                      const merit_launch *launch)
+{
+    merit_advantage_group_args a = *args;
+    const int64_t groups = a.d.groups.num_groups;
+    if (advantage_group_dense_takes(&a)) {
+        merit_parallel_ranges(launch->num_threads, groups, ADVANTAGE_DENSE_GRAIN, run_dense, &a);
+    } else {
+        if (a.needs_batch) {
+            a.records_only = 1;
+            merit_parallel_ranges(launch->num_threads, groups, 1, run_groups, &a);
+            fold_batch(&a, launch->num_threads);
+            a.records_only = 0;
+        }
+        merit_parallel_ranges(launch->num_threads, groups, 1, run_groups, &a);
+    }
+    run_outside(&a);
+    return 0;
+}
