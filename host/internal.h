@@ -101,8 +101,22 @@ void merit_log(merit_log_level level, const char *format, ...)
 
 size_t merit_dtype_bytes(int32_t dtype); // 0 for an unknown type
 
-// 1 when [a, a + a_bytes) and [b, b + b_bytes) share a byte; NULL overlaps nothing.
-int merit_overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes);
+// Arrays ------------------------------------------------------------------------------------------
+
+// An array of a call, for the overlap check. data NULL or bytes 0: absent.
+typedef struct merit_region {
+    const void *data;
+    size_t bytes;
+    const char *name;
+    int written;
+} merit_region;
+
+// Rejects a written array that shares a byte with any other.
+merit_status merit_check_overlap(merit_context *ctx, const merit_region *regions, int count);
+
+// Checks a merit_groups over `rows` rows; a group_stride of 0 becomes group_size.
+merit_status merit_check_groups(merit_context *ctx, const char *name, merit_groups *groups,
+                                int64_t rows);
 
 #ifdef __cplusplus
 }

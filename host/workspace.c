@@ -46,24 +46,3 @@ merit_status merit_workspace_init(merit_context *ctx, void *workspace, size_t wo
     const int code = ctx->backend->zero(workspace, workspace_bytes, stream);
     return merit_leave_device(ctx, previous, merit_launch_status(ctx, code));
 }
-
-size_t merit_dtype_bytes(int32_t dtype)
-{
-    switch (dtype) {
-    case MERIT_DTYPE_F32:
-    case MERIT_DTYPE_I32: return 4;
-    case MERIT_DTYPE_F64:
-    case MERIT_DTYPE_I64: return 8;
-    case MERIT_DTYPE_BF16:
-    case MERIT_DTYPE_F16: return 2;
-    default: return 0;
-    }
-}
-
-int merit_overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
-{
-    if (a == NULL || b == NULL || a_bytes == 0 || b_bytes == 0) return 0;
-    const uintptr_t first = (uintptr_t)a;
-    const uintptr_t second = (uintptr_t)b;
-    return first < second + b_bytes && second < first + a_bytes;
-}

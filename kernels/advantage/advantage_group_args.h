@@ -14,17 +14,43 @@ enum {
     MERIT_ADVANTAGE_PAIRS_LIMIT = 4096
 };
 
+// The statistics of a population that levels above the group share.
+typedef struct merit_advantage_record {
+    merit_moments moments;
+    double nonzero; // count of u != 0
+} merit_advantage_record;
+
 // Everything a tile of a group contributes to the statistics, for V. Merges like a record; the sums
 // fold by the same trees.
 typedef struct merit_advantage_partial {
-    merit_moments moments;
-    double nonzero; // count of u != 0
+    merit_advantage_record record;
     double sum_w; // weights
     double sum_wu; // weights times u
     double first; // largest u
     double second; // second largest, with multiplicity
     int64_t first_at; // member index of the largest, the lowest on ties
 } merit_advantage_partial;
+
+// A group of the split schedule.
+typedef struct merit_advantage_split {
+    int64_t group;
+    merit_advantage_partial partial; // of the whole group
+    merit_moments x_range; // of x over V: count, min, max
+    uint32_t tiles_done;
+    int32_t saw; // merit_advantage_saw bits of all members
+} merit_advantage_split;
+
+// Ticket words at the start of a workspace; every call leaves them at zero.
+enum {
+    MERIT_ADVANTAGE_TICKET_SPLIT = 0, // groups listed for the split schedule
+    MERIT_ADVANTAGE_TICKET_APPLY = 1, // blocks done with it
+    MERIT_ADVANTAGE_TICKET_BATCH = 2, // tiles of groups folded
+    MERIT_ADVANTAGE_TICKET_TILES = 4, // groups done, per tile of 2048
+    MERIT_ADVANTAGE_TICKET_WORDS = 64, // tiles beyond these have words elsewhere
+    MERIT_ADVANTAGE_TICKET_NEAR = MERIT_ADVANTAGE_TICKET_WORDS - MERIT_ADVANTAGE_TICKET_TILES,
+    // A larger group is spread over blocks, where its options allow.
+    MERIT_ADVANTAGE_SPLIT_SIZE = 65536
+};
 
 typedef struct merit_advantage_group_args {
     merit_advantage_group_desc d; // strides resolved: no zeros
@@ -34,14 +60,16 @@ typedef struct merit_advantage_group_args {
     int32_t needs_batch; // a BATCH level or batch_moments: run twice, records first
     int32_t records_only; // this run only writes group_records (set by the launcher)
     int64_t size_bound; // no group is larger: group_size, max_size or num_rows
+    int32_t can_split; // options that one pass over a group's tiles can serve
     // workspace
+    uint32_t *tickets; // [MERIT_ADVANTAGE_TICKET_WORDS]
+    uint32_t *tile_tickets; // [tiles of 2048 groups]: in tickets when they fit
     double *sums; // [R] NORMALIZE_FIRST sums of groups beyond a tile
-    merit_advantage_partial *group_records; // [num_sets,N]
-    merit_advantage_partial *tile_records; // [num_sets, tiles of 2048 groups]
-    merit_advantage_partial *batch_records; // [num_sets]
-    uint32_t *tickets; // [tiles of 2048 groups + 2]
-    merit_advantage_partial *split_partials; // tiles of groups spread over blocks
-    int64_t *split_groups; // those groups
+    merit_advantage_record *group_records; // [num_sets,N]
+    merit_advantage_record *tile_records; // [num_sets, tiles of 2048 groups]
+    merit_advantage_record *batch_records; // [num_sets]
+    merit_advantage_partial *split_tiles; // partials of the tiles of split groups
+    merit_advantage_split *split_groups; // [R / MERIT_ADVANTAGE_SPLIT_SIZE + 1]
 } merit_advantage_group_args;
 
 #endif

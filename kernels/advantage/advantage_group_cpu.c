@@ -226,11 +226,11 @@ static merit_advantage_partial tile_partial(group_work *w, int64_t tile)
     const int64_t place = tile_place(w, tile);
     const int length = tile_length(w, tile);
     merit_advantage_partial p = merit_advantage_partial_empty();
-    p.moments = tile_moments(w, tile, -1);
+    p.record.moments = tile_moments(w, tile, -1);
     for (int j = 0; j < length; j++) {
         const double u = w->u[place + j];
         if (!(w->state[place + j] & IN_V)) continue;
-        if (u != 0.0) p.nonzero += 1.0;
+        if (u != 0.0) p.record.nonzero += 1.0;
         p = merit_advantage_merge_best(p, u, -m_inf64(), tile * MERIT_TILE + j);
     }
     if (weights == NULL) return p;
@@ -360,10 +360,10 @@ static void run_group(group_work *w, int64_t group)
     w->span = merit_advantage_span_of(a, group);
     int any_unequal = 0;
     for (w->set = 0; w->set < a->num_sets; w->set++) {
-        merit_advantage_partial *const record =
+        merit_advantage_record *const record =
             a->group_records == NULL ? NULL
                                      : &a->group_records[w->set * a->d.groups.num_groups + group];
-        if (a->records_only) *record = merit_advantage_partial_empty();
+        if (a->records_only) *record = merit_advantage_record_empty();
         if (w->span.refusal != MERIT_ADVANTAGE_FINE) continue;
         w->resident = w->span.size <= RESIDENT;
         w->saw = 0;
@@ -372,7 +372,7 @@ static void run_group(group_work *w, int64_t group)
         if (w->span.refusal != MERIT_ADVANTAGE_FINE) continue;
         find_partial(w);
         if (a->records_only) {
-            *record = w->partial;
+            *record = w->partial.record;
             continue;
         }
         merit_advantage_rule rule = merit_advantage_rule_of(a, &w->partial, w->set);
@@ -444,18 +444,18 @@ static void fold_tiles(void *state, int64_t begin, int64_t end)
     const int64_t groups = a->d.groups.num_groups;
     const int64_t tiles = (groups + MERIT_TILE - 1) / MERIT_TILE;
     for (int64_t item = begin; item < end; item++) {
-        const merit_advantage_partial *const records = &a->group_records[item / tiles * groups];
+        const merit_advantage_record *const records = &a->group_records[item / tiles * groups];
         const int64_t first = item % tiles * MERIT_TILE;
-        merit_advantage_partial lanes[MERIT_LANES];
+        merit_advantage_record lanes[MERIT_LANES];
         for (int lane = 0; lane < MERIT_LANES; lane++) {
-            lanes[lane] = merit_advantage_partial_empty();
+            lanes[lane] = merit_advantage_record_empty();
             for (int64_t g = first + lane; g < first + MERIT_TILE && g < groups; g += MERIT_LANES) {
-                lanes[lane] = merit_advantage_partial_merge(lanes[lane], records[g]);
+                lanes[lane] = merit_advantage_record_merge(lanes[lane], records[g]);
             }
         }
         for (int width = MERIT_LANES / 2; width >= 1; width /= 2) {
             for (int i = 0; i < width; i++) {
-                lanes[i] = merit_advantage_partial_merge(lanes[2 * i], lanes[2 * i + 1]);
+                lanes[i] = merit_advantage_record_merge(lanes[2 * i], lanes[2 * i + 1]);
             }
         }
         a->tile_records[item] = lanes[0];
@@ -470,9 +470,11 @@ static void fold_batch(const merit_advantage_group_args *a, int num_threads)
         merit_advantage_tiles folded;
         folded.count = 0;
         for (int64_t tile = 0; tile < tiles; tile++) {
-            merit_advantage_tiles_push(&folded, a->tile_records[set * tiles + tile]);
+            merit_advantage_partial p = merit_advantage_partial_empty();
+            p.record = a->tile_records[set * tiles + tile];
+            merit_advantage_tiles_push(&folded, p);
         }
-        a->batch_records[set] = merit_advantage_tiles_finish(&folded);
+        a->batch_records[set] = merit_advantage_tiles_finish(&folded).record;
         if (a->io.batch_moments != NULL) {
             a->io.batch_moments[set] = merit_advantage_batch_output(&a->batch_records[set]);
         }

@@ -206,8 +206,8 @@ typedef struct dense_statistics {
 
 // Groups first .. first + 7. Returns 0, with nothing written, when one holds a NaN or an infinity or
 // when a quotient may leave the range of quotient.h.
-DENSE_INLINE int
-dense_block(const merit_advantage_group_args *a, int64_t first, int size, dense_statistics *out)
+DENSE_INLINE int dense_block(const merit_advantage_group_args *a, int64_t first, int size,
+                             dense_statistics *out)
 {
     if (size < 2 || size > DENSE_MAX_SIZE) __builtin_unreachable(); // advantage_group_dense_takes
     const int64_t stride = a->d.groups.group_stride;
@@ -308,7 +308,8 @@ static inline void dense_outputs(const merit_advantage_group_args *a, int64_t fi
 {
     for (int l = 0; l < DENSE_WIDTH; l++) {
         merit_advantage_partial p = merit_advantage_partial_empty();
-        p.moments = (merit_moments){(double)size, s->mean[l], s->m2[l], s->min[l], s->max[l]};
+        p.record.moments =
+            (merit_moments){(double)size, s->mean[l], s->m2[l], s->min[l], s->max[l]};
         const merit_advantage_shape shape = {size, s->min[l], s->max[l], 0.0};
         const merit_advantage_rule rule = merit_advantage_rule_of(a, &p, 0);
         const int zero_rule = a->d.scale != MERIT_SCALE_NONE && rule.scale <= a->d.zero_threshold &&

@@ -154,9 +154,9 @@ MERIT_HD static inline void merit_advantage_write_nan(const merit_advantage_grou
 }
 
 // batch_moments of a folded record: an empty population has no mean or range.
-MERIT_HD static inline merit_moments merit_advantage_batch_output(const merit_advantage_partial *p)
+MERIT_HD static inline merit_moments merit_advantage_batch_output(const merit_advantage_record *r)
 {
-    merit_moments m = p->moments;
+    merit_moments m = r->moments;
     const int empty = m.count == 0.0;
     m.mean = empty ? m_nan64() : m_canonical64(m.mean);
     m.m2 = m_canonical64(m.m2);
@@ -181,8 +181,10 @@ MERIT_HD static inline void merit_advantage_write_group(const merit_advantage_gr
         io->group_mean[at] = empty ? nan : m_canonical64(merit_advantage_mean(a, p));
     }
     if (io->group_scale != NULL) io->group_scale[at] = m_canonical64(r->scale);
-    if (io->group_min != NULL) io->group_min[at] = empty ? nan : m_canonical64(p->moments.min);
-    if (io->group_max != NULL) io->group_max[at] = empty ? nan : m_canonical64(p->moments.max);
+    if (io->group_min != NULL)
+        io->group_min[at] = empty ? nan : m_canonical64(p->record.moments.min);
+    if (io->group_max != NULL)
+        io->group_max[at] = empty ? nan : m_canonical64(p->record.moments.max);
     const int incomplete = a->d.expected_size > 0 && size > 0 && size != a->d.expected_size;
     if (io->group_flags != NULL) {
         int flags = empty ? MERIT_GROUP_FLAG_EMPTY : 0;

@@ -8,11 +8,28 @@
 
 // Partials ----------------------------------------------------------------------------------------
 
+MERIT_HD static inline merit_advantage_record merit_advantage_record_empty(void)
+{
+    merit_advantage_record r;
+    r.moments = merit_moments_empty();
+    r.nonzero = 0.0;
+    return r;
+}
+
+// a lies before b.
+MERIT_HD static inline merit_advantage_record merit_advantage_record_merge(merit_advantage_record a,
+                                                                           merit_advantage_record b)
+{
+    merit_advantage_record r;
+    r.moments = merit_moments_merge(a.moments, b.moments);
+    r.nonzero = m_add64(a.nonzero, b.nonzero);
+    return r;
+}
+
 MERIT_HD static inline merit_advantage_partial merit_advantage_partial_empty(void)
 {
     merit_advantage_partial p;
-    p.moments = merit_moments_empty();
-    p.nonzero = 0.0;
+    p.record = merit_advantage_record_empty();
     p.sum_w = 0.0;
     p.sum_wu = 0.0;
     p.first = -m_inf64();
@@ -40,8 +57,7 @@ MERIT_HD static inline merit_advantage_partial
 merit_advantage_partial_merge(merit_advantage_partial a, merit_advantage_partial b)
 {
     merit_advantage_partial p = merit_advantage_merge_best(a, b.first, b.second, b.first_at);
-    p.moments = merit_moments_merge(a.moments, b.moments);
-    p.nonzero = m_add64(a.nonzero, b.nonzero);
+    p.record = merit_advantage_record_merge(a.record, b.record);
     p.sum_w = m_add64(a.sum_w, b.sum_w);
     p.sum_wu = m_add64(a.sum_wu, b.sum_wu);
     return p;
@@ -164,20 +180,21 @@ MERIT_HD static inline double merit_advantage_divisor(int32_t eps_rule, double e
 MERIT_HD static inline double merit_advantage_mean(const merit_advantage_group_args *a,
                                                    const merit_advantage_partial *p)
 {
-    if (a->io.weights == NULL) return p->moments.mean;
+    if (a->io.weights == NULL) return p->record.moments.mean;
     const double mean = m_div64(p->sum_wu, p->sum_w);
-    const int equal = merit_moments_all_equal(p->moments.min, p->moments.max) && p->sum_w > 0.0;
-    return equal ? p->moments.min : mean;
+    const int equal =
+        merit_moments_all_equal(p->record.moments.min, p->record.moments.max) && p->sum_w > 0.0;
+    return equal ? p->record.moments.min : mean;
 }
 
 // The population of a level: the group's own, the batch's, or the caller's.
-MERIT_HD static inline merit_advantage_partial
+MERIT_HD static inline merit_advantage_record
 merit_advantage_at_level(const merit_advantage_group_args *a, const merit_advantage_partial *p,
                          int32_t level, int32_t set)
 {
-    if (level == MERIT_LEVEL_GROUP) return *p;
+    if (level == MERIT_LEVEL_GROUP) return p->record;
     if (level == MERIT_LEVEL_BATCH) return a->batch_records[set];
-    merit_advantage_partial given = merit_advantage_partial_empty();
+    merit_advantage_record given = merit_advantage_record_empty();
     given.moments = a->io.moments[set];
     return given;
 }
@@ -189,36 +206,34 @@ merit_advantage_rule_of(const merit_advantage_group_args *a, const merit_advanta
                         int32_t set)
 {
     const merit_advantage_group_desc *const d = &a->d;
-    const merit_advantage_partial center = merit_advantage_at_level(a, p, d->center_level, set);
-    const merit_advantage_partial scale = merit_advantage_at_level(a, p, d->scale_level, set);
-    const merit_advantage_partial *const c = &center;
-    const merit_advantage_partial *const s = &scale;
+    const merit_advantage_record center = merit_advantage_at_level(a, p, d->center_level, set);
+    const merit_advantage_record scale = merit_advantage_at_level(a, p, d->scale_level, set);
     const int center_stats = merit_advantage_center_takes_stats(d->center);
     const int scale_stats = d->scale != MERIT_SCALE_NONE;
     merit_advantage_rule r;
-    r.count = (int64_t)p->moments.count;
-    r.center_count = c->moments.count;
-    r.scale_count = s->moments.count;
+    r.count = (int64_t)p->record.moments.count;
+    r.center_count = center.moments.count;
+    r.scale_count = scale.moments.count;
     r.needs_stats = center_stats || scale_stats || d->transform != MERIT_TRANSFORM_NONE;
     r.no_stats = (center_stats && r.center_count == 0.0) || (scale_stats && r.scale_count == 0.0) ||
                  (d->transform != MERIT_TRANSFORM_NONE && r.count == 0);
-    r.mean = d->center_level == MERIT_LEVEL_GROUP ? merit_advantage_mean(a, p) : c->moments.mean;
-    r.group_mean = p->moments.mean;
+    r.mean =
+        d->center_level == MERIT_LEVEL_GROUP ? merit_advantage_mean(a, p) : center.moments.mean;
+    r.group_mean = p->record.moments.mean;
     // Undefined until two members are known: the singleton rule speaks for one.
-    r.runner_gap = m_is_nan64(p->moments.max) ? m_nan64() : m_sub64(p->first, p->second);
+    r.runner_gap = m_is_nan64(p->record.moments.max) ? m_nan64() : m_sub64(p->first, p->second);
     r.best = p->first_at;
     const int squares = d->scale == MERIT_SCALE_STD || d->scale == MERIT_SCALE_RMS ||
                         d->scale == MERIT_SCALE_LEAVE_ONE_OUT_STD;
     r.scale_missing = squares && r.scale_count <= (double)d->ddof;
     r.scale = m_nan64();
     if (d->scale == MERIT_SCALE_STD || d->scale == MERIT_SCALE_LEAVE_ONE_OUT_STD) {
-        r.scale = merit_advantage_std(s->moments.m2, r.scale_count, d->ddof);
+        r.scale = merit_advantage_std(scale.moments.m2, r.scale_count, d->ddof);
     } else if (d->scale == MERIT_SCALE_MEAN) {
-        r.scale =
-            d->scale_level == MERIT_LEVEL_GROUP ? merit_advantage_mean(a, p) : s->moments.mean;
+        r.scale = scale.moments.mean;
     } else if (d->scale == MERIT_SCALE_NONZERO_SHARE) {
-        r.scale = m_div64(m_max64(s->nonzero, 1.0), r.scale_count);
-        if (m_is_nan64(s->moments.max)) r.scale = m_nan64();
+        r.scale = m_div64(m_max64(scale.nonzero, 1.0), r.scale_count);
+        if (m_is_nan64(scale.moments.max)) r.scale = m_nan64();
     }
     if (r.scale_missing || r.no_stats) r.scale = m_nan64();
     r.divisor = merit_advantage_divisor(d->eps_rule, d->eps, r.scale);

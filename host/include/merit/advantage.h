@@ -132,6 +132,7 @@ typedef struct merit_advantage_group_desc {
     float low, high; // clip of the advantage before gain; default -inf, inf
     float gain; // default 1
     int32_t expected_size; // members a group should have; 0 = any; default 0
+    int32_t batch_record; // 1: io.batch_moments may be given; a BATCH level implies it; default 0
 } merit_advantage_group_desc;
 
 typedef struct merit_advantage_group_io {
@@ -156,7 +157,7 @@ typedef struct merit_advantage_group_io {
     double *group_min; // out  [N], NULL
     double *group_max; // out  [N], NULL
     uint8_t *group_flags; // out  [N], NULL: merit_group_flag bits
-    merit_moments *batch_moments; // out  [1] or [K], NULL: record of the whole batch
+    merit_moments *batch_moments; // out  [1] or [K], NULL: record of all V; see batch_record
     merit_diagnostics *diagnostics; // in/out, NULL
 } merit_advantage_group_io;
 
