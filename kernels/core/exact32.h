@@ -54,14 +54,15 @@ MERIT_HD static inline float m_with_sign32(float a, float sign)
 // 2^n for -126 <= n <= 127.
 MERIT_HD static inline float m_exp2_int(int32_t n)
 {
-    return m_from_bits32((uint32_t)(n + 127) << 23);
+    return m_from_bits32(((uint32_t)n + 127u) << 23);
 }
 
 // a * 2^n, rounded once if the result is subnormal: abs(n) <= 252, two multiplications.
 MERIT_HD static inline float m_scale32(float a, int32_t n)
 {
-    const int32_t half = (int32_t)((uint32_t)(n + 512) >> 1) - 256;
-    return m_mul(m_mul(a, m_exp2_int(half)), m_exp2_int(n - half));
+    // Unsigned, because n is any word where a is NaN.
+    const uint32_t half = (((uint32_t)n + 512u) >> 1) - 256u;
+    return m_mul(m_mul(a, m_exp2_int((int32_t)half)), m_exp2_int((int32_t)((uint32_t)n - half)));
 }
 
 // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.

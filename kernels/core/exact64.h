@@ -37,15 +37,16 @@ MERIT_HD static inline merit_pair64 m_two_sum64(double a, double b)
 // 2^n for -1022 <= n <= 1023.
 MERIT_HD static inline double m_exp2_int64(int64_t n)
 {
-    return m_from_bits64((uint64_t)(n + 1023) << 52);
+    return m_from_bits64(((uint64_t)n + 1023u) << 52);
 }
 
 // a * 2^n, rounded once if the result is subnormal: abs(n) <= 2044, two multiplications.
 MERIT_HD static inline double m_scale64(double a, int64_t n)
 {
-    // Not n / 2: AVX2 has no arithmetic shift of 64-bit integers.
-    const int64_t half = (int64_t)((uint64_t)(n + 4096) >> 1) - 2048;
-    return m_mul64(m_mul64(a, m_exp2_int64(half)), m_exp2_int64(n - half));
+    // Unsigned, because n is any word where a is NaN, and AVX2 has no arithmetic 64-bit shift.
+    const uint64_t half = (((uint64_t)n + 4096u) >> 1) - 2048u;
+    return m_mul64(m_mul64(a, m_exp2_int64((int64_t)half)),
+                   m_exp2_int64((int64_t)((uint64_t)n - half)));
 }
 
 // Adding 1.5 * 2^52 rounds to the nearest integer and leaves it in the low bits.
