@@ -26,7 +26,8 @@ typedef struct tk_fixture {
     merit_context *ctx;
     tk_kind kind; // which of the three tests this is
     int on_device; // arrays live in device memory
-    int emulated; // this run is the one on the emulator
+    int emulated; // this run is one on the emulator
+    int is_first_run; // later runs only have to repeat its bits: compare with oracles here
     int shift; // elements by which arrays are moved off their 256-byte boundary; default 0
     struct tk_memory *memory;
     struct tk_journal *journal;

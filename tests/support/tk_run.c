@@ -33,6 +33,7 @@ static void run_on(const merit_backend *backend, tk_kind kind, int num_threads, 
 {
     tk_fixture tk = {.kind = kind, .on_device = strcmp(backend->name, "cuda") == 0};
     tk.emulated = strcmp(backend->name, "simt") == 0;
+    tk.is_first_run = !journal->replaying;
     tk.ctx = create(backend, num_threads);
     tk.memory = tk_memory_create(tk.on_device);
     tk.journal = journal;
