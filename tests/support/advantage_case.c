@@ -107,7 +107,10 @@ ag_result ag_run_on(tk_fixture *tk, merit_context *ctx, const ag_case *c)
     io.group_min = output(tk, c, AG_MIN, r.num_records, sizeof(double));
     io.group_max = output(tk, c, AG_MAX, r.num_records, sizeof(double));
     io.group_flags = output(tk, c, AG_FLAGS, r.num_records, 1);
-    io.batch_moments = output(tk, c, AG_BATCH, r.num_sets, sizeof(merit_moments));
+    if (d.batch_record || d.center_level == MERIT_LEVEL_BATCH ||
+        d.scale_level == MERIT_LEVEL_BATCH) {
+        io.batch_moments = output(tk, c, AG_BATCH, r.num_sets, sizeof(merit_moments));
+    }
     if (c->outputs & AG_DIAGNOSTICS) {
         io.diagnostics = tk_inout(tk, &r.diagnostics, 1, sizeof r.diagnostics);
     }

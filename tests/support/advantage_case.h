@@ -16,7 +16,7 @@ enum {
     AG_MIN = 32,
     AG_MAX = 64,
     AG_FLAGS = 128,
-    AG_BATCH = 256,
+    AG_BATCH = 256, // only with batch_record or a BATCH level
     AG_DIAGNOSTICS = 512,
     AG_ALL = 1023
 };
