@@ -28,6 +28,7 @@ ARROWS = [
 # System headers of kernels/: the C library without libm's functions; CUDA behind core/ only.
 KERNEL_SYSTEM = r"(std\w+|string|limits|float|math|merit/\w+)\.h"
 CORE_SYSTEM = r"(cuda\w*|omp|fenv|[a-z]mmintrin|sanitizer/\w+)\.h|cub/.*"
+CPU_SYSTEM = r"immintrin\.h"  # in *_cpu.c and *_cpu.h
 
 LIBM = ("exp exp2 expm1 log log2 log10 log1p pow sqrt cbrt hypot sin cos tan asin acos atan atan2 sinh cosh "
         "tanh asinh acosh atanh erf erfc tgamma lgamma fma fmin fmax fdim fmod remainder floor ceil "
@@ -94,8 +95,11 @@ def main():
             if not re.match(arrows, included):
                 violations.append(f"{path}:{number}: includes {included}, an arrow that does not point down")
         elif path.startswith("kernels/") and included is None:
-            core = path.startswith("kernels/core/")
-            allowed = f"{KERNEL_SYSTEM}|{CORE_SYSTEM}" if core else KERNEL_SYSTEM
+            allowed = KERNEL_SYSTEM
+            if path.startswith("kernels/core/"):
+                allowed += f"|{CORE_SYSTEM}"
+            elif re.search(r"_cpu\.[ch]$", path):
+                allowed += f"|{CPU_SYSTEM}"
             if not system or not re.fullmatch(allowed, name):
                 violations.append(f"{path}:{number}: includes {name}, which is not for kernels")
 
