@@ -38,8 +38,8 @@ static uint64_t mix(uint64_t x)
 static simt_policy policy_of(uint64_t of_seed)
 {
     switch (of_seed & 7) {
-    case 1:
-    case 5: return SIMT_UNIFORM;
+    case 2:
+    case 6: return SIMT_UNIFORM;
     case 3: return SIMT_DESCENDING;
     case 7: return SIMT_ASCENDING;
     default: return SIMT_WARPS_AHEAD;

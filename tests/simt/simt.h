@@ -56,12 +56,11 @@ int simt_launch(void (*call)(const void *kernel, const void *args), const void *
 #define MERIT_DEVICE static inline
 
 // A reference to an array of known extent: UndefinedBehaviorSanitizer checks its indices.
-#define MERIT_SHARED(type, name, extent)                                           \
-    typedef type simt_type_##name extent;                                          \
-    static const char simt_key_##name = 0;                                         \
-    simt_type_##name &name = *static_cast<simt_type_##name *>(                     \
-        simt_shared_variable(&simt_key_##name, #name, sizeof(simt_type_##name),    \
-                             alignof(simt_type_##name)))
+#define MERIT_SHARED(type, name, extent)                                            \
+    typedef type simt_type_##name extent;                                           \
+    static const char simt_key_##name = 0;                                          \
+    simt_type_##name &name = *static_cast<simt_type_##name *>(simt_shared_variable( \
+        &simt_key_##name, #name, sizeof(simt_type_##name), alignof(simt_type_##name)))
 
 #define MERIT_DYN_SMEM(type, name) type *const name = static_cast<type *>(simt_dynamic_memory())
 
@@ -74,7 +73,8 @@ static inline int simt_launch_kernel(void (*kernel)(const Args), const char *nam
         const auto typed = reinterpret_cast<void (*)(const Args)>(const_cast<void *>(function));
         typed(*static_cast<const Args *>(copied));
     };
-    return simt_launch(call, reinterpret_cast<const void *>(kernel), &args, name, grid, block, smem);
+    return simt_launch(call, reinterpret_cast<const void *>(kernel), &args, name, grid, block,
+                       smem);
 }
 
 #define MERIT_LAUNCH(kernel, grid, block, smem, stream, args) \

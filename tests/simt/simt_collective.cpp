@@ -101,8 +101,7 @@ static void shuffle(simt_warp_state &warp, const simt_wait &first)
 {
     for (unsigned rest = first.mask; rest != 0; rest &= rest - 1) {
         const int lane = __builtin_ctz(rest);
-        const int source =
-            source_of(first.operation, lane, warp.argument[lane], warp.width[lane]);
+        const int source = source_of(first.operation, lane, warp.argument[lane], warp.width[lane]);
         if ((first.mask >> source & 1) == 0) {
             simt_fail("%s, %s:%d: lane %d reads lane %d, which is not in mask 0x%08x",
                       simt_operation_name(first.operation), simt_base_name(first.file), first.line,

@@ -10,8 +10,8 @@ extern "C" {
 #endif
 
 // The order in which threads and blocks run, from here on; MERIT_SIMT_SEED sets the first one. The
-// low three bits choose the policy: 0, 2, 4, 6 run whole warps ahead in a random order that is drawn
-// anew at each barrier, 1 and 5 draw uniformly, 3 and 7 are the descending and the ascending order.
+// low three bits choose the policy: 0, 1, 4, 5 run whole warps ahead in a random order that is drawn
+// anew at each barrier, 2 and 6 draw uniformly, 3 and 7 are the descending and the ascending order.
 void simt_set_seed(uint64_t seed);
 
 // The emulated device: its multiprocessors (first: MERIT_SIMT_SMS or 3), and how many of it there are

@@ -137,9 +137,9 @@ static inline int __all_sync(unsigned mask, int predicate, SIMT_SITE)
     return (int)simt_warp(SIMT_ALL, mask, predicate != 0, 0, 32, file, line);
 }
 
-#define SIMT_REDUCE(name, T, operation)                                          \
-    static inline T name(unsigned mask, T value, SIMT_SITE)                      \
-    {                                                                            \
+#define SIMT_REDUCE(name, T, operation)                                           \
+    static inline T name(unsigned mask, T value, SIMT_SITE)                       \
+    {                                                                             \
         return (T)simt_warp(operation, mask, (unsigned)value, 0, 32, file, line); \
     }
 SIMT_REDUCE(__reduce_add_sync, int, SIMT_ADD)
@@ -154,48 +154,48 @@ SIMT_REDUCE(__reduce_xor_sync, unsigned, SIMT_XOR)
 #undef SIMT_REDUCE
 
 // Atomics: relaxed, as on the device. Integers only.
-#define SIMT_ATOMICS(T)                                                                          \
-    static inline T atomicAdd(T *at, T value)                                                    \
-    {                                                                                            \
-        return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);                                  \
-    }                                                                                            \
-    static inline T atomicAnd(T *at, T value)                                                    \
-    {                                                                                            \
-        return __atomic_fetch_and(at, value, __ATOMIC_RELAXED);                                  \
-    }                                                                                            \
-    static inline T atomicOr(T *at, T value)                                                     \
-    {                                                                                            \
-        return __atomic_fetch_or(at, value, __ATOMIC_RELAXED);                                   \
-    }                                                                                            \
-    static inline T atomicXor(T *at, T value)                                                    \
-    {                                                                                            \
-        return __atomic_fetch_xor(at, value, __ATOMIC_RELAXED);                                  \
-    }                                                                                            \
-    static inline T atomicExch(T *at, T value)                                                   \
-    {                                                                                            \
-        return __atomic_exchange_n(at, value, __ATOMIC_RELAXED);                                 \
-    }                                                                                            \
-    static inline T atomicCAS(T *at, T expected, T value)                                        \
-    {                                                                                            \
-        __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_RELAXED,               \
-                                    __ATOMIC_RELAXED);                                           \
-        return expected;                                                                         \
-    }                                                                                            \
-    static inline T atomicMin(T *at, T value)                                                    \
-    {                                                                                            \
-        T old = __atomic_load_n(at, __ATOMIC_RELAXED);                                           \
-        while (value < old && !__atomic_compare_exchange_n(at, &old, value, false,               \
+#define SIMT_ATOMICS(T)                                                                           \
+    static inline T atomicAdd(T *at, T value)                                                     \
+    {                                                                                             \
+        return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);                                   \
+    }                                                                                             \
+    static inline T atomicAnd(T *at, T value)                                                     \
+    {                                                                                             \
+        return __atomic_fetch_and(at, value, __ATOMIC_RELAXED);                                   \
+    }                                                                                             \
+    static inline T atomicOr(T *at, T value)                                                      \
+    {                                                                                             \
+        return __atomic_fetch_or(at, value, __ATOMIC_RELAXED);                                    \
+    }                                                                                             \
+    static inline T atomicXor(T *at, T value)                                                     \
+    {                                                                                             \
+        return __atomic_fetch_xor(at, value, __ATOMIC_RELAXED);                                   \
+    }                                                                                             \
+    static inline T atomicExch(T *at, T value)                                                    \
+    {                                                                                             \
+        return __atomic_exchange_n(at, value, __ATOMIC_RELAXED);                                  \
+    }                                                                                             \
+    static inline T atomicCAS(T *at, T expected, T value)                                         \
+    {                                                                                             \
+        __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_RELAXED,                \
+                                    __ATOMIC_RELAXED);                                            \
+        return expected;                                                                          \
+    }                                                                                             \
+    static inline T atomicMin(T *at, T value)                                                     \
+    {                                                                                             \
+        T old = __atomic_load_n(at, __ATOMIC_RELAXED);                                            \
+        while (value < old && !__atomic_compare_exchange_n(at, &old, value, false,                \
                                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED)) { \
-        }                                                                                        \
-        return old;                                                                              \
-    }                                                                                            \
-    static inline T atomicMax(T *at, T value)                                                    \
-    {                                                                                            \
-        T old = __atomic_load_n(at, __ATOMIC_RELAXED);                                           \
-        while (value > old && !__atomic_compare_exchange_n(at, &old, value, false,               \
+        }                                                                                         \
+        return old;                                                                               \
+    }                                                                                             \
+    static inline T atomicMax(T *at, T value)                                                     \
+    {                                                                                             \
+        T old = __atomic_load_n(at, __ATOMIC_RELAXED);                                            \
+        while (value > old && !__atomic_compare_exchange_n(at, &old, value, false,                \
                                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED)) { \
-        }                                                                                        \
-        return old;                                                                              \
+        }                                                                                         \
+        return old;                                                                               \
     }
 SIMT_ATOMICS(int)
 SIMT_ATOMICS(unsigned)
@@ -261,14 +261,14 @@ static inline unsigned __brev(unsigned x)
     return __builtin_bswap32(x);
 }
 
-#define SIMT_MIN_MAX(T)                 \
-    static inline T min(T a, T b)       \
-    {                                   \
-        return b < a ? b : a;           \
-    }                                   \
-    static inline T max(T a, T b)       \
-    {                                   \
-        return a < b ? b : a;           \
+#define SIMT_MIN_MAX(T)           \
+    static inline T min(T a, T b) \
+    {                             \
+        return b < a ? b : a;     \
+    }                             \
+    static inline T max(T a, T b) \
+    {                             \
+        return a < b ? b : a;     \
     }
 SIMT_MIN_MAX(int)
 SIMT_MIN_MAX(unsigned)
@@ -286,11 +286,11 @@ SIMT_MIN_MAX(unsigned long long)
     {                                   \
         return *from;                   \
     }
-#define SIMT_STORE(name)                       \
-    template <typename T>                      \
-    static inline void name(T *to, T value)    \
-    {                                          \
-        *to = value;                           \
+#define SIMT_STORE(name)                    \
+    template <typename T>                   \
+    static inline void name(T *to, T value) \
+    {                                       \
+        *to = value;                        \
     }
 SIMT_LOAD(__ldg)
 SIMT_LOAD(__ldca)

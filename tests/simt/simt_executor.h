@@ -79,7 +79,8 @@ struct simt_warp_state {
     int argument[SIMT_LANES], width[SIMT_LANES];
     uint64_t result[SIMT_LANES];
     unsigned syncwarps;
-    char order[SIMT_ORDERS]; // taken in turn: a lane ahead must not hide what one behind has yet to see
+    char order
+        [SIMT_ORDERS]; // taken in turn: a lane ahead must not hide what one behind has yet to see
 };
 
 enum simt_policy { SIMT_WARPS_AHEAD, SIMT_UNIFORM, SIMT_DESCENDING, SIMT_ASCENDING };

@@ -35,9 +35,9 @@ const char *simt_base_name(const char *path)
 const char *simt_operation_name(simt_operation operation)
 {
     static const char *const names[] = {
-        "__syncthreads",     "__syncthreads_or", "__syncthreads_and", "__syncthreads_count",
-        "__syncwarp",        "__shfl_sync",      "__shfl_up_sync",    "__shfl_down_sync",
-        "__shfl_xor_sync",   "__ballot_sync",    "__any_sync",        "__all_sync",
+        "__syncthreads",     "__syncthreads_or",  "__syncthreads_and", "__syncthreads_count",
+        "__syncwarp",        "__shfl_sync",       "__shfl_up_sync",    "__shfl_down_sync",
+        "__shfl_xor_sync",   "__ballot_sync",     "__any_sync",        "__all_sync",
         "__match_any_sync",  "__reduce_add_sync", "__reduce_min_sync", "__reduce_min_sync",
         "__reduce_max_sync", "__reduce_max_sync", "__reduce_and_sync", "__reduce_or_sync",
         "__reduce_xor_sync"};
