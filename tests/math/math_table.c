@@ -5,11 +5,11 @@
 
 static double expm1m(double x)
 {
-    if (isinf(x)) return INFINITY;
+    if (!isfinite(x)) return x * x;
     // Of a double's input long double keeps 11 bits to spare, and 0.25 loses 3 of them.
     if (fabs(x) > 0.25) return (double)(expm1l(x) - (long double)x);
     long double term = x, sum = 0;
-    for (int i = 2; i < 20; ++i) {
+    for (int i = 2; i < 20 && fabsl(term) > fabsl(sum) * 0x1p-70L; ++i) {
         term *= (long double)x / i;
         sum += term;
     }
