@@ -1,0 +1,58 @@
+#include "accuracy.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+double bench_ulp32(double x)
+{
+    int exponent = 0;
+    frexp(x, &exponent); // |x| in [2^(exponent-1), 2^exponent)
+    if (x == 0 || exponent < -125) exponent = -125;
+    return ldexp(1.0, exponent - 24);
+}
+
+bool bench_check_f32(bench_error *error, int64_t index, float actual, double expected,
+                     double max_ulp, double max_abs)
+{
+    if (isnan(expected) && isnan(actual)) return true;
+    if ((double)actual == expected) return true; // infinities too
+    const double difference = fabs((double)actual - expected);
+    const double ulp = bench_ulp32(expected);
+    if (difference / ulp > error->max_ulp) error->max_ulp = difference / ulp;
+    if (difference > error->max_abs) error->max_abs = difference;
+    if (difference <= max_ulp * ulp + max_abs) return true;
+    if (isnan(difference)) error->max_ulp = error->max_abs = HUGE_VAL;
+    if (error->text[0] == '\0') {
+        snprintf(error->text, sizeof error->text,
+                 "element %" PRId64 " is %.9g, expected %.9g within %.3g", index, (double)actual,
+                 expected, max_ulp * ulp + max_abs);
+    }
+    return false;
+}
+
+bool bench_check_i64(bench_error *error, const char *array, int64_t index, int64_t actual,
+                     int64_t expected)
+{
+    if (actual == expected) return true;
+    const double difference = fabs((double)actual - (double)expected);
+    if (difference > error->max_abs) error->max_abs = difference;
+    if (error->text[0] == '\0') {
+        snprintf(error->text, sizeof error->text,
+                 "%s[%" PRId64 "] is %" PRId64 ", expected %" PRId64, array, index, actual,
+                 expected);
+    }
+    return false;
+}
+
+int64_t bench_first_difference(const void *a, const void *b, size_t bytes)
+{
+    if (bytes == 0 || memcmp(a, b, bytes) == 0) return -1;
+    const unsigned char *const x = a;
+    const unsigned char *const y = b;
+    size_t i = 0;
+    while (x[i] == y[i])
+        i++;
+    return (int64_t)i;
+}

@@ -1,0 +1,146 @@
+#include <math.h>
+#include <string.h>
+
+#include "report.h"
+
+// Infinities (the confidence interval of few samples) are null.
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+    if (value == NULL || json_object_set_new(object, key, value) != 0) {
+        bench_die("no memory for the JSON report");
+    }
+}
+
+static json_t *text(const char *value)
+{
+    json_t *const made = json_string(value);
+    return made != NULL ? made : json_string("not UTF-8");
+}
+
+json_t *bench_json_environment(const bench_environment *e, const bench_options *options,
+                               const char *command)
+{
+    json_t *const o = json_object();
+    set(o, "cpu", text(e->cpu));
+    set(o, "cores", json_integer(e->cores));
+    set(o, "caches", text(e->caches));
+    set(o, "memory", text(e->memory));
+    set(o, "system", text(e->system));
+    set(o, "load", number(e->load));
+    set(o, "device", text(e->device));
+    set(o, "build", text(e->build));
+    set(o, "numerics_version", json_integer(merit_numerics_version()));
+    set(o, "compiler", text(e->compiler));
+    set(o, "command", text(command));
+    set(o, "seed", json_integer((json_int_t)options->seed));
+    set(o, "min_time_s", number(options->min_time));
+    set(o, "threads", json_integer(options->num_threads));
+    set(o, "real_data", json_boolean(options->data_dir != NULL));
+    set(o, "date", text(e->date));
+    return o;
+}
+
+json_t *bench_json_roofs(const bench_roofs *roofs, const char *when)
+{
+    json_t *const o = json_object();
+    set(o, "when", text(when));
+    set(o, "device", text(roofs->device->name));
+    set(o, "threads", json_integer(roofs->num_threads));
+    set(o, "array_bytes", json_integer((json_int_t)roofs->bytes));
+    for (int t = 0; t < BENCH_NUM_TRAFFIC; t++) {
+        const bench_roof *const roof = &roofs->roof[t];
+        json_t *const r = json_object();
+        set(r, "bytes_per_s", number(roof->bytes_per_second));
+        set(r, "method", text(roof->method != NULL ? roof->method : ""));
+        set(r, "ordinary_bytes_per_s", number(roof->ordinary));
+        set(o, bench_traffic_name((bench_traffic)t), r);
+    }
+    return o;
+}
+
+static json_t *timing(const bench_timing *t)
+{
+    json_t *const o = json_object();
+    const bench_summary *const s = &t->seconds;
+    set(o, "median_s", number(s->median));
+    set(o, "ci_low_s", number(s->ci_low));
+    set(o, "ci_high_s", number(s->ci_high));
+    set(o, "min_s", number(s->min));
+    set(o, "p5_s", number(s->p5));
+    set(o, "p25_s", number(s->p25));
+    set(o, "p75_s", number(s->p75));
+    set(o, "p95_s", number(s->p95));
+    set(o, "samples", json_integer(s->count));
+    set(o, "calls_per_sample", json_integer(t->calls_per_sample));
+    set(o, "ambiguous", json_boolean(t->ambiguous));
+    return o;
+}
+
+static json_t *axes(const bench_row *row)
+{
+    json_t *const o = json_object();
+    for (int a = 0; a < BENCH_MAX_AXES && row->op->axes[a].name != NULL; a++) {
+        const bench_axis *const axis = &row->op->axes[a];
+        const int64_t value = row->point.v[a];
+        set(o, axis->name,
+            axis->labels != NULL ? text(axis->labels[value - 1]) : json_integer(value));
+    }
+    return o;
+}
+
+static void set_results(json_t *o, const bench_row *row)
+{
+    const double seconds = row->cold.seconds.median;
+    const double bytes = row->work.bytes_read + row->work.bytes_written;
+    set(o, "items", number(row->work.items));
+    set(o, "bytes_read", number(row->work.bytes_read));
+    set(o, "bytes_written", number(row->work.bytes_written));
+    set(o, "cold", timing(&row->cold));
+    set(o, "buffer_sets", json_integer(row->num_sets));
+    set(o, "cache_cold", json_boolean(row->cache_cold));
+    set(o, "hot", row->has_hot ? timing(&row->hot) : json_null());
+    set(o, "items_per_s", number(row->work.items / seconds));
+    set(o, "bytes_per_s", number(bytes / seconds));
+    set(o, "traffic", text(bench_traffic_name(row->traffic)));
+    set(o, "roof_bytes_per_s", row->roof > 0 ? number(row->roof) : json_null());
+    set(o, "share_of_roof", row->roof > 0 ? number(bytes / seconds / row->roof) : json_null());
+    set(o, "max_ulp", number(row->error.max_ulp));
+    set(o, "max_abs_error", number(row->error.max_abs));
+    set(o, "equal_bits", json_integer(row->bit_comparisons));
+    set(o, "allocations", json_integer(row->counts.allocations));
+    set(o, "launches",
+        strcmp(row->backend, "cuda") == 0 ? json_integer(row->counts.launches) : json_null());
+    json_t *peer = json_null();
+    if (row->has_peer) {
+        peer = json_object();
+        set(peer, "name", text("naive C"));
+        set(peer, "time", timing(&row->peer));
+        set(peer, "ratio", number(row->peer.seconds.median / seconds));
+    }
+    set(o, "peer", peer);
+}
+
+json_t *bench_json_row(const bench_row *row)
+{
+    static const char *const statuses[] = {"ok", "skipped", "wrong"};
+    json_t *const o = json_object();
+    set(o, "op", text(row->op->name));
+    set(o, "item", text(row->op->item));
+    set(o, "shape", text(row->shape));
+    set(o, "axes", axes(row));
+    set(o, "backend", text(row->backend));
+    set(o, "threads", json_integer(row->num_threads));
+    set(o, "status", text(statuses[row->status]));
+    if (row->status == BENCH_OK) {
+        set(o, "data", text(row->data));
+        set_results(o, row);
+    } else {
+        set(o, "reason", text(row->reason));
+    }
+    return o;
+}

@@ -1,0 +1,159 @@
+#include "options.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "environment.h"
+
+enum {
+    KEY_LIST = 256,
+    KEY_OP,
+    KEY_SHAPE,
+    KEY_BACKEND,
+    KEY_THREADS,
+    KEY_QUICK,
+    KEY_JSON,
+    KEY_DATA,
+    KEY_MIN_TIME,
+    KEY_SEED
+};
+
+static const struct argp_option option_table[] = {
+    {"list", KEY_LIST, NULL, 0, "List the operations and their points, run nothing", 0},
+    {"op", KEY_OP, "NAME", 0, "Only this operation", 0},
+    {"shape", KEY_SHAPE, "FILTER", 0,
+     "Only points whose name contains FILTER, or with these values: group_size=16,preset=grpo", 0},
+    {"backend", KEY_BACKEND, "LIST", 0,
+     "cpu (the widest instruction set), cpu_v4, cpu_v3, cpu_v2, cuda, all, or several separated by "
+     "commas; default cpu,cuda",
+     0},
+    {"threads", KEY_THREADS, "N", 0, "CPU threads; default one per core", 0},
+    {"quick", KEY_QUICK, NULL, 0, "A few points with short sampling, below 30 seconds", 0},
+    {"json", KEY_JSON, "FILE", 0, "Write the report as JSON too (schema in bench/README.md)", 0},
+    {"data", KEY_DATA, "DIR", 0,
+     "Folder of real data; default the environment variable MERIT_DATA_DIR", 0},
+    {"min-time", KEY_MIN_TIME, "SECONDS", 0,
+     "Sample every time for at least this long, at most eight times as long; default 0.2, quick "
+     "0.05",
+     0},
+    {"seed", KEY_SEED, "N", 0, "Seed of generated inputs; default 1", 0},
+    {0},
+};
+
+static void add_backend(bench_backends *list, const char *name)
+{
+    for (int i = 0; i < list->count; i++) {
+        if (strcmp(list->name[i], name) == 0) return;
+    }
+    snprintf(list->name[list->count++], sizeof list->name[0], "%s", name);
+    list->num_cpu += strcmp(name, "cuda") != 0;
+}
+
+static void parse_backends(struct argp_state *state, bench_options *o)
+{
+    const bench_backends *const here = bench_available_backends();
+    char text[BENCH_TEXT];
+    snprintf(text, sizeof text, "%s", o->backend);
+    char *rest = NULL;
+    for (char *name = strtok_r(text, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
+        if (strcmp(name, "cpu") == 0) {
+            add_backend(&o->backends, here->name[0]);
+        } else if (strcmp(name, "all") == 0) {
+            for (int i = 0; i < here->num_cpu; i++)
+                add_backend(&o->backends, here->name[i]);
+            add_backend(&o->backends, "cuda");
+        } else if (strcmp(name, "cuda") == 0 || strcmp(name, "cpu_v2") == 0 ||
+                   strcmp(name, "cpu_v3") == 0 || strcmp(name, "cpu_v4") == 0) {
+            add_backend(&o->backends, name);
+        } else {
+            argp_error(state, "--backend: %s is none of cpu, cpu_v2, cpu_v3, cpu_v4, cuda, all",
+                       name);
+        }
+    }
+    if (o->backends.count == 0) argp_error(state, "--backend names no backend");
+}
+
+static long long parse_integer(struct argp_state *state, const char *option, const char *text,
+                               long long low, long long high)
+{
+    char *end = NULL;
+    errno = 0;
+    const long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < low || value > high) {
+        argp_error(state, "--%s is %s, expected an integer from %lld to %lld", option, text, low,
+                   high);
+    }
+    return value;
+}
+
+static double parse_seconds(struct argp_state *state, const char *text)
+{
+    char *end = NULL;
+    const double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value > 0 && value <= 3600)) {
+        argp_error(state, "--min-time is %s, expected seconds above 0, at most 3600", text);
+    }
+    return value;
+}
+
+static bool is_op(const bench_options *o, const char *name)
+{
+    for (int i = 0; o->ops[i] != NULL; i++) {
+        if (strcmp(o->ops[i]->name, name) == 0) return true;
+    }
+    return false;
+}
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    bench_options *const o = state->input;
+    switch (key) {
+    case KEY_LIST: o->list = true; break;
+    case KEY_OP:
+        if (!is_op(o, argument)) {
+            argp_error(state, "--op: there is no operation %s, see --list", argument);
+        }
+        o->op = argument;
+        break;
+    case KEY_SHAPE: o->shape = argument; break;
+    case KEY_BACKEND: o->backend = argument; break;
+    case KEY_THREADS:
+        o->num_threads = (int)parse_integer(state, "threads", argument, 1, 1024);
+        break;
+    case KEY_QUICK: o->quick = true; break;
+    case KEY_JSON: o->json = argument; break;
+    case KEY_DATA: o->data_dir = argument; break;
+    case KEY_MIN_TIME: o->min_time = parse_seconds(state, argument); break;
+    case KEY_SEED: o->seed = (uint64_t)parse_integer(state, "seed", argument, 0, INT64_MAX); break;
+    case ARGP_KEY_ARG: argp_error(state, "unexpected argument %s", argument); break;
+    case ARGP_KEY_END: parse_backends(state, o); break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+bench_options bench_parse_options(const bench_op *const *ops, int argc, char **argv)
+{
+    static const struct argp parser = {
+        .options = option_table,
+        .parser = parse_option,
+        .doc =
+            "Checks merit's operations and times them next to the machine's own memory bandwidth."
+            "\vExit status: 0 all points right, 1 a wrong result or a failure, 2 bad usage.",
+    };
+    bench_options o = {
+        .ops = ops,
+        .backend = "cpu,cuda",
+        .num_threads = bench_num_cores(),
+        .data_dir = getenv("MERIT_DATA_DIR"),
+        .seed = 1,
+    };
+    if (o.data_dir != NULL && o.data_dir[0] == '\0') o.data_dir = NULL;
+    argp_err_exit_status = 2;
+    argp_parse(&parser, argc, argv, 0, NULL, &o);
+    if (o.min_time == 0) o.min_time = o.quick ? 0.05 : 0.2;
+    return o;
+}

@@ -1,0 +1,210 @@
+#include "program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+
+typedef struct totals {
+    json_t *rows; // NULL without --json
+    int measured;
+    int skipped;
+    int wrong;
+    int ambiguous;
+} totals;
+
+static void on_row(void *state, const bench_row *row)
+{
+    totals *const t = state;
+    if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr); // the progress line
+    bench_print_row(row);
+    t->measured += row->status == BENCH_OK;
+    t->skipped += row->status == BENCH_SKIPPED;
+    t->wrong += row->status == BENCH_WRONG;
+    t->ambiguous += row->status == BENCH_OK && row->cold.ambiguous;
+    if (t->rows != NULL && json_array_append_new(t->rows, bench_json_row(row)) != 0) {
+        bench_die("no memory for the JSON report");
+    }
+}
+
+// Points --------------------------------------------------------------------------------------------
+
+static bool op_wanted(const bench_options *o, const bench_op *op)
+{
+    return o->op == NULL || strcmp(o->op, op->name) == 0;
+}
+
+static bool point_wanted(const bench_options *o, const bench_point *point)
+{
+    return (!o->quick || (point->flags & BENCH_QUICK)) && bench_point_matches(point, o->shape);
+}
+
+static int count_points(const bench_options *o)
+{
+    int count = 0;
+    for (int i = 0; o->ops[i] != NULL; i++) {
+        bench_point point;
+        if (!op_wanted(o, o->ops[i])) continue;
+        for (int p = 0; bench_point_at(o->ops[i], p, &point); p++)
+            count += point_wanted(o, &point);
+    }
+    return count;
+}
+
+static int list_points(const bench_options *o)
+{
+    for (int i = 0; o->ops[i] != NULL; i++) {
+        const bench_op *const op = o->ops[i];
+        if (!op_wanted(o, op)) continue;
+        printf("%s: %s\n  axes:", op->name, op->model);
+        for (int a = 0; a < BENCH_MAX_AXES && op->axes[a].name != NULL; a++) {
+            printf(" %s", op->axes[a].name);
+        }
+        printf("\n");
+        bench_point point;
+        for (int p = 0; bench_point_at(op, p, &point); p++) {
+            char name[BENCH_TEXT];
+            if (!point_wanted(o, &point)) continue;
+            bench_point_name(&point, name);
+            printf("  %s%s\n", name, point.flags & BENCH_QUICK ? "  (quick)" : "");
+        }
+    }
+    return 0;
+}
+
+static void run_points(const bench_session *session, int num_points)
+{
+    const bench_options *const o = session->options;
+    int done = 0;
+    for (int i = 0; o->ops[i] != NULL; i++) {
+        bench_point point;
+        bool headed = false;
+        if (!op_wanted(o, o->ops[i])) continue;
+        for (int p = 0; bench_point_at(o->ops[i], p, &point); p++) {
+            if (!point_wanted(o, &point)) continue;
+            if (!headed) bench_print_op(o->ops[i]);
+            headed = true;
+            if (isatty(STDERR_FILENO)) {
+                char name[BENCH_TEXT];
+                bench_point_name(&point, name);
+                fprintf(stderr, "\r\033[K[%d/%d] %s %s", done + 1, num_points, o->ops[i]->name,
+                        name);
+            }
+            bench_run_point(session, &point);
+            done++;
+        }
+    }
+}
+
+// Roofs ---------------------------------------------------------------------------------------------
+
+static void measure(bench_session *session, const bench_device *device, int num_threads,
+                    const char *when, json_t *json)
+{
+    const bench_roofs *const before = bench_roofs_of(session, device->name, num_threads);
+    bench_roofs roofs;
+    bench_measure_roofs(device, num_threads, session->options->min_time / 2, &roofs);
+    bench_print_roofs(&roofs, when);
+    if (json != NULL) json_array_append_new(json, bench_json_roofs(&roofs, when));
+    if (before == NULL) {
+        session->roofs[session->num_roofs++] = roofs;
+        return;
+    }
+    const double change =
+        roofs.roof[BENCH_COPY].bytes_per_second / before->roof[BENCH_COPY].bytes_per_second - 1;
+    printf("  copy moved by %+.1f %% since the start%s\n", 100 * change,
+           change > 0.05 || change < -0.05 ? ": shares of the roof are that uncertain" : "");
+}
+
+// One thread always: some points are measured there.
+static void measure_all(bench_session *session, const char *when, json_t *json)
+{
+    const bench_options *const o = session->options;
+    char reason[BENCH_TEXT];
+    if (o->backends.num_cpu > 0) {
+        measure(session, bench_device_host(), 1, when, json);
+        if (o->num_threads > 1) {
+            measure(session, bench_device_host(), o->num_threads, when, json);
+        }
+    }
+    const bench_device *const cuda = bench_device_cuda(reason);
+    if (cuda != NULL && o->backends.count > o->backends.num_cpu) {
+        measure(session, cuda, 1, when, json);
+    }
+}
+
+// Program -------------------------------------------------------------------------------------------
+
+static void join_command(int argc, char **argv, char *command, size_t size)
+{
+    size_t used = 0;
+    command[0] = '\0';
+    for (int i = 0; i < argc && used < size; i++) {
+        used += (size_t)snprintf(command + used, size - used, "%s%s", i > 0 ? " " : "", argv[i]);
+    }
+}
+
+static bool write_json(FILE *file, const char *path, json_t *report)
+{
+    const bool good = json_dumpf(report, file, JSON_INDENT(1)) == 0 && fputc('\n', file) != EOF;
+    if (fclose(file) == 0 && good) return true;
+    fprintf(stderr, "merit_bench: %s could not be written\n", path);
+    return false;
+}
+
+// Without a CUDA device the default "cpu,cuda" means cpu; the report's head says why.
+static void drop_missing_cuda(bench_options *o)
+{
+    char reason[BENCH_TEXT];
+    const bool by_default = strcmp(o->backend, "cpu,cuda") == 0;
+    if (by_default && bench_device_cuda(reason) == NULL) o->backends.count = o->backends.num_cpu;
+}
+
+int bench_main(const bench_op *const *ops, int argc, char **argv)
+{
+    bench_options options = bench_parse_options(ops, argc, argv);
+    if (options.list) return list_points(&options);
+    drop_missing_cuda(&options);
+    const int num_points = count_points(&options);
+    if (num_points == 0) {
+        fprintf(stderr, "merit_bench: no point matches, see --list\n");
+        return 2;
+    }
+    FILE *json_file = NULL;
+    if (options.json != NULL && (json_file = fopen(options.json, "w")) == NULL) {
+        fprintf(stderr, "merit_bench: --json: %s cannot be opened for writing\n", options.json);
+        return 2;
+    }
+
+    char command[1024];
+    bench_environment environment;
+    bench_read_environment(&environment);
+    join_command(argc, argv, command, sizeof command);
+    bench_print_environment(&environment, &options, command);
+
+    static bench_session session;
+    totals totals = {.rows = json_file != NULL ? json_array() : NULL};
+    json_t *const roofs = json_file != NULL ? json_array() : NULL;
+    session = (bench_session){.options = &options, .emit = on_row, .emit_state = &totals};
+    measure_all(&session, "before", roofs);
+    bench_print_legend();
+    run_points(&session, num_points);
+    printf("\n");
+    measure_all(&session, "after", roofs);
+    printf("\n%d measured (%d ambiguous), %d wrong, %d skipped\n", totals.measured,
+           totals.ambiguous, totals.wrong, totals.skipped);
+
+    bool written = true;
+    if (json_file != NULL) {
+        json_t *const report = json_pack("{s:i, s:s, s:o, s:o, s:o}", "schema", BENCH_JSON_SCHEMA,
+                                         "tool", "merit_bench", "environment",
+                                         bench_json_environment(&environment, &options, command),
+                                         "roofs", roofs, "rows", totals.rows);
+        if (report == NULL) bench_die("no memory for the JSON report");
+        written = write_json(json_file, options.json, report);
+        json_decref(report);
+    }
+    return totals.wrong == 0 && written ? 0 : 1;
+}

@@ -1,0 +1,55 @@
+// One point: inputs, checks, times.
+#ifndef MERIT_BENCH_RUNNER_H
+#define MERIT_BENCH_RUNNER_H
+
+#include "call_counters.h"
+#include "options.h"
+#include "roofs.h"
+#include "sampler.h"
+
+typedef enum bench_status { BENCH_OK, BENCH_SKIPPED, BENCH_WRONG } bench_status;
+
+// One line of the report. After SKIPPED and WRONG only the names and the reason count.
+typedef struct bench_row {
+    const bench_op *op;
+    bench_point point;
+    char shape[BENCH_TEXT];
+    char backend[16];
+    int num_threads;
+    char data[BENCH_TEXT];
+    bench_status status;
+    char reason[BENCH_TEXT];
+    bench_work work;
+    bench_timing cold; // over rotating sets of buffers
+    int num_sets;
+    bool cache_cold; // the sets fill several caches, or one set does
+    bench_timing hot; // one set again and again
+    bool has_hot; // a set fits half the cache
+    bench_timing peer;
+    bool has_peer;
+    bench_traffic traffic;
+    double roof; // bytes per second of the matched traffic
+    bench_error error;
+    int bit_comparisons; // runs that gave the same bits
+    bench_counts counts; // of one call
+} bench_row;
+
+typedef void bench_emit(void *state, const bench_row *row);
+
+typedef struct bench_session {
+    const bench_options *options;
+    bench_roofs roofs[BENCH_MAX_VARIANTS]; // one per device and number of threads
+    int num_roofs;
+    bench_emit *emit; // gets every row
+    void *emit_state;
+} bench_session;
+
+// Runs a point on every backend asked for. False when a result was wrong: then there is one row,
+// without times.
+bool bench_run_point(const bench_session *session, const bench_point *point);
+
+// The roofs that fit a variant; NULL when none were measured.
+const bench_roofs *bench_roofs_of(const bench_session *session, const char *device,
+                                  int num_threads);
+
+#endif

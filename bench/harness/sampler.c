@@ -1,0 +1,109 @@
+#include "sampler.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ARMS = 4, OTHER_ARM_SAMPLES = 5 };
+
+typedef struct sampled_arm {
+    int64_t next_call;
+    int64_t calls_per_sample;
+    double *samples;
+    int64_t count;
+    int64_t capacity;
+    double spent;
+} sampled_arm;
+
+bench_limits bench_limits_of(double min_time)
+{
+    return (bench_limits){
+        .warm_up = min_time / 2,
+        .min_time = min_time,
+        .max_time = 8 * min_time,
+        .sample_time = fmin(1e-4, min_time / 10),
+        .min_samples = 10,
+        .precision = 0.01,
+    };
+}
+
+// Runs until the warm-up time has passed, at least twice, and sets the calls of one sample.
+static void warm_up(const bench_arm *arm, const bench_limits *limits, sampled_arm *s)
+{
+    double spent = 0;
+    double fastest = HUGE_VAL;
+    int64_t n = 1;
+    s->next_call = arm->first_call;
+    for (int round = 0; round < 2 || spent < limits->warm_up; round++) {
+        const double seconds = arm->device->time(arm->calls, arm->state, s->next_call, n);
+        s->next_call += n;
+        spent += seconds;
+        fastest = fmin(fastest, seconds / (double)n);
+        if (seconds < limits->sample_time) n *= 2;
+    }
+    const double calls = ceil(limits->sample_time / fmax(fastest, 1e-9));
+    s->calls_per_sample = calls > 1 ? (int64_t)calls : 1;
+}
+
+static void add_sample(const bench_arm *arm, sampled_arm *s)
+{
+    if (s->count == s->capacity) {
+        s->capacity = s->capacity > 0 ? 2 * s->capacity : 64;
+        s->samples = realloc(s->samples, (size_t)s->capacity * sizeof *s->samples);
+        if (s->samples == NULL) bench_die("no memory for %lld samples", (long long)s->capacity);
+    }
+    const double seconds =
+        arm->device->time(arm->calls, arm->state, s->next_call, s->calls_per_sample);
+    s->next_call += s->calls_per_sample;
+    s->spent += seconds;
+    s->samples[s->count++] = seconds / (double)s->calls_per_sample;
+}
+
+// The summary sorts: it works on a copy, so that samples stay in the order of time.
+static bench_summary summary_of(const sampled_arm *s)
+{
+    double *const copy = malloc((size_t)s->count * sizeof *copy);
+    if (copy == NULL) bench_die("no memory for %lld samples", (long long)s->count);
+    memcpy(copy, s->samples, (size_t)s->count * sizeof *copy);
+    const bench_summary summary = bench_summarize(copy, s->count);
+    free(copy);
+    return summary;
+}
+
+void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limits,
+                  bench_timing *timings)
+{
+    sampled_arm state[MAX_ARMS] = {{0}};
+    if (num_arms > MAX_ARMS) bench_die("%d arms, at most %d", num_arms, MAX_ARMS);
+    for (int a = 0; a < num_arms; a++)
+        warm_up(&arms[a], limits, &state[a]);
+
+    sampled_arm *const main_arm = &state[0];
+    bool precise = false;
+    int64_t next_check = limits->min_samples;
+    while (!precise && (main_arm->spent < limits->max_time || main_arm->count < 6)) {
+        add_sample(&arms[0], main_arm);
+        for (int a = 1; a < num_arms; a++) { // slow peers get fewer samples, not more time
+            if (state[a].count < OTHER_ARM_SAMPLES || state[a].spent < main_arm->spent) {
+                add_sample(&arms[a], &state[a]);
+            }
+        }
+        if (main_arm->count >= next_check && main_arm->spent >= limits->min_time) {
+            const bench_summary summary = summary_of(main_arm);
+            precise = bench_relative_error(&summary) <= limits->precision;
+            next_check = main_arm->count + main_arm->count / 8 + 1;
+        }
+    }
+    for (int a = 1; a < num_arms; a++) {
+        while (state[a].count < OTHER_ARM_SAMPLES)
+            add_sample(&arms[a], &state[a]);
+    }
+    for (int a = 0; a < num_arms; a++) {
+        timings[a] = (bench_timing){
+            .seconds = summary_of(&state[a]),
+            .calls_per_sample = state[a].calls_per_sample,
+            .ambiguous = a == 0 && !precise,
+        };
+        free(state[a].samples);
+    }
+}

@@ -1,0 +1,13 @@
+// merit_bench: the operations of merit, checked and timed. bench/README.md defines every number.
+#include "operations.h"
+#include "program.h"
+
+static const bench_op *const ops[] = {
+    &bench_advantage_group,
+    NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return bench_main(ops, argc, argv);
+}

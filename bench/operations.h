@@ -1,0 +1,9 @@
+// The operations of the bench, one line each; merit_bench.c has their order in the report.
+#ifndef MERIT_BENCH_OPERATIONS_H
+#define MERIT_BENCH_OPERATIONS_H
+
+#include "bench.h"
+
+extern const bench_op bench_advantage_group;
+
+#endif
