@@ -1,0 +1,24 @@
+#include "ops.h"
+
+#include <string.h>
+
+extern const case_op case_advantage_group, case_group_index, case_advantage_spread;
+
+static const case_op *const ops[] = {
+    &case_advantage_group,
+    &case_group_index,
+    &case_advantage_spread,
+};
+
+const case_op *case_op_at(int i)
+{
+    return i >= 0 && i < (int)(sizeof ops / sizeof ops[0]) ? ops[i] : NULL;
+}
+
+const case_op *case_op_by_name(const char *name)
+{
+    for (int i = 0; case_op_at(i) != NULL; i++) {
+        if (strcmp(ops[i]->name, name) == 0) return ops[i];
+    }
+    return NULL;
+}
