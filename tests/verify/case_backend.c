@@ -28,11 +28,6 @@ const char *case_backend_name(int i)
     return table != NULL ? table->name : NULL;
 }
 
-static bool is_cuda(const merit_backend *table)
-{
-    return strcmp(table->name, "cuda") == 0;
-}
-
 // Why it does not run here, NULL when it does.
 static const char *open_one(const merit_backend *table, case_backend *b)
 {
@@ -90,6 +85,13 @@ void case_backends_close(case_backend *list, int count)
 }
 
 // Memory ------------------------------------------------------------------------------------------
+
+#ifdef MERIT_HAVE_CUDA
+static bool is_cuda(const merit_backend *table)
+{
+    return strcmp(table->name, "cuda") == 0;
+}
+#endif
 
 void *case_memory_new(const case_backend *b, size_t bytes)
 {

@@ -9,9 +9,9 @@
 static const struct {
     st_dtype dtype;
     merit_dtype merit;
-} dtype_pairs[] = {{ST_F32, MERIT_DTYPE_F32}, {ST_F64, MERIT_DTYPE_F64},
+} dtype_pairs[] = {{ST_F32, MERIT_DTYPE_F32},   {ST_F64, MERIT_DTYPE_F64},
                    {ST_BF16, MERIT_DTYPE_BF16}, {ST_F16, MERIT_DTYPE_F16},
-                   {ST_I32, MERIT_DTYPE_I32}, {ST_I64, MERIT_DTYPE_I64}};
+                   {ST_I32, MERIT_DTYPE_I32},   {ST_I64, MERIT_DTYPE_I64}};
 enum { NUM_PAIRS = (int)(sizeof dtype_pairs / sizeof dtype_pairs[0]) };
 
 static bool from_merit(int32_t merit, st_dtype *dtype)
@@ -261,8 +261,7 @@ static bool bind_groups(case_file *c, binding *b, case_error *error)
     const int64_t stride = groups.group_stride > 0 ? groups.group_stride : groups.group_size;
     const int64_t rows = b->value[g->rows - 'A'];
     if (rows % stride != 0) {
-        return case_fail(error,
-                         "merit.desc.%s needs num_groups: %lld rows are no multiple of %lld",
+        return case_fail(error, "merit.desc.%s needs num_groups: %lld rows are no multiple of %lld",
                          g->name, (long long)rows, (long long)stride);
     }
     return bind_size(b, g->groups - 'A', rows / stride, "group_size", error);
@@ -356,10 +355,9 @@ static bool lay_out(case_file *c, const case_sizes sizes, size_t extra_bytes, ca
         if (s->given != NULL && !full_shape(s, dims, s->rank, full, error)) return false;
         for (int d = 0; d < s->rank && s->given != NULL; d++) {
             if (full[d] != s->dims[d]) {
-                return case_fail(error,
-                                 "tensor \"%.80s\" has %lld in dimension %d of [%s], expected %lld",
-                                 s->given->name, (long long)full[d], d, s->array->shape,
-                                 (long long)s->dims[d]);
+                return case_fail(
+                    error, "tensor \"%.80s\" has %lld in dimension %d of [%s], expected %lld",
+                    s->given->name, (long long)full[d], d, s->array->shape, (long long)s->dims[d]);
             }
         }
         if (!read_strides(c, s, error) || !measure(s, extra_bytes, error)) return false;

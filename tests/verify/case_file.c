@@ -65,7 +65,8 @@ static bool check_keys(const case_file *c, case_error *error)
 {
     const char *key;
     json_t *value;
-    json_object_foreach (c->file.metadata, key, value) {
+    json_object_foreach(c->file.metadata, key, value)
+    {
         if (strncmp(key, "merit.", strlen("merit.")) != 0) continue;
         int i = 0;
         while (i < NUM_KEYS && strcmp(keys[i], key) != 0) {
@@ -230,7 +231,8 @@ static bool take_rules(case_file *c, case_error *error)
 {
     const char *name;
     json_t *entry;
-    json_object_foreach (c->check, name, entry) {
+    json_object_foreach(c->check, name, entry)
+    {
         char tensor[128];
         snprintf(tensor, sizeof tensor, "out.%.100s", name);
         if (st_find(&c->file, tensor) == NULL) {
@@ -251,7 +253,8 @@ static bool take_aliases(case_file *c, case_error *error)
 {
     const char *name;
     json_t *value;
-    json_object_foreach (c->alias, name, value) {
+    json_object_foreach(c->alias, name, value)
+    {
         const char *const input = json_string_value(value);
         case_slot *const out = find_slot(c, name, true);
         case_slot *const in = input != NULL ? find_slot(c, input, false) : NULL;

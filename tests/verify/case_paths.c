@@ -1,6 +1,7 @@
 #include "case_paths.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static bool add_folder(case_paths *list, const char *folder, int depth, case_err
 {
     struct dirent **entries = NULL;
     const int n = scandir(folder, &entries, NULL, alphasort);
-    if (n < 0) return case_fail(error, "cannot be listed: %m");
+    if (n < 0) return case_fail(error, "cannot be listed: %s", strerror(errno));
     bool good = true;
     for (int i = 0; i < n; i++) {
         char *path = NULL;

@@ -37,7 +37,9 @@ static int add_outputs(const case_file *c, const case_report *report, json_t *ch
         if (report->actual[i] == NULL) continue;
         st_tensor *const t = &tensors[n];
         snprintf(names[n], sizeof names[n], "out.%.40s", s->array->name);
-        *t = (st_tensor){.name = names[n], .dtype = s->dtype, .count = s->count,
+        *t = (st_tensor){.name = names[n],
+                         .dtype = s->dtype,
+                         .count = s->count,
                          .bytes = (size_t)s->count * st_dtype_bytes(s->dtype),
                          .data = report->actual[i]};
         set_shape(t, s);

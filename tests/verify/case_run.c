@@ -138,8 +138,7 @@ static bool make_workspace(run *r, case_error *error)
 static bool call(run *r, case_error *error)
 {
     merit_context *const ctx = r->backend->ctx;
-    r->report->status =
-        r->c->op->call(ctx, r->desc, r->io, r->workspace, r->workspace_bytes);
+    r->report->status = r->c->op->call(ctx, r->desc, r->io, r->workspace, r->workspace_bytes);
     if (r->report->status != MERIT_STATUS_OK) {
         snprintf(r->sentence, sizeof r->sentence, "%s", merit_context_last_error(ctx));
     }
@@ -203,8 +202,9 @@ static void judge_untouched(run *r, int i)
     if (at == r->bytes[i]) return;
     case_row *const row =
         add_row(r->report, s->array->output ? "" : "in.", s->array->name, CASE_FAILS);
-    snprintf(row->text, sizeof row->text, "must stay untouched, but byte %zu of %zu was 0x%02x, is 0x%02x",
-             at, r->bytes[i], r->before[i][at], r->after[i][at]);
+    snprintf(row->text, sizeof row->text,
+             "must stay untouched, but byte %zu of %zu was 0x%02x, is 0x%02x", at, r->bytes[i],
+             r->before[i][at], r->after[i][at]);
 }
 
 static bool shared(const case_file *c, int i)

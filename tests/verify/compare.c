@@ -30,7 +30,8 @@ bool compare_rule_read(compare_rule *rule, json_t *entry, const char *output, ca
     }
     const char *key;
     json_t *value;
-    json_object_foreach (entry, key, value) {
+    json_object_foreach(entry, key, value)
+    {
         if (strcmp(key, "atol") == 0 || strcmp(key, "rtol") == 0) {
             rule->has_tolerance = true;
             double *const to = key[0] == 'a' ? &rule->atol : &rule->rtol;

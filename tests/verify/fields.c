@@ -6,14 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-const field_value dtype_values[] = {
-    {"f32", MERIT_DTYPE_F32}, {"f64", MERIT_DTYPE_F64}, {"bf16", MERIT_DTYPE_BF16},
-    {"f16", MERIT_DTYPE_F16}, {"i32", MERIT_DTYPE_I32}, {"i64", MERIT_DTYPE_I64},
-    {NULL, 0}};
+const field_value dtype_values[] = {{"f32", MERIT_DTYPE_F32},
+                                    {"f64", MERIT_DTYPE_F64},
+                                    {"bf16", MERIT_DTYPE_BF16},
+                                    {"f16", MERIT_DTYPE_F16},
+                                    {"i32", MERIT_DTYPE_I32},
+                                    {"i64", MERIT_DTYPE_I64},
+                                    {NULL, 0}};
 
-const field groups_fields[] = {
-    FIELD_OF(merit_groups, I64, num_groups), FIELD_OF(merit_groups, I64, group_size),
-    FIELD_OF(merit_groups, I64, group_stride), FIELD_OF(merit_groups, I64, max_size), {0}};
+const field groups_fields[] = {FIELD_OF(merit_groups, I64, num_groups),
+                               FIELD_OF(merit_groups, I64, group_size),
+                               FIELD_OF(merit_groups, I64, group_stride),
+                               FIELD_OF(merit_groups, I64, max_size),
+                               {0}};
 
 enum { MAX_LIST = 1 << 20 };
 
@@ -28,8 +33,7 @@ void field_memory_free(field_memory *memory)
 
 static void *take(field_memory *memory, size_t count, size_t bytes)
 {
-    void **const grown =
-        realloc(memory->blocks, sizeof(void *) * (size_t)(memory->num_blocks + 1));
+    void **const grown = realloc(memory->blocks, sizeof(void *) * (size_t)(memory->num_blocks + 1));
     if (grown == NULL) return NULL;
     memory->blocks = grown;
     void *const block = calloc(count + 1, bytes);
@@ -89,8 +93,7 @@ static bool set_float(const field *f, json_t *value, void *at, const char *key, 
     return true;
 }
 
-static bool set_integer(const field *f, json_t *value, void *at, const char *key,
-                        case_error *error)
+static bool set_integer(const field *f, json_t *value, void *at, const char *key, case_error *error)
 {
     if (!json_is_integer(value)) return case_fail(error, "%s is no integer, expected one", key);
     const int64_t number = json_integer_value(value);
@@ -143,7 +146,7 @@ static bool set_elements(const field *f, json_t *value, void *at, const char *ke
 {
     for (size_t i = 0; i < json_array_size(value); i++) {
         char inner[256];
-        snprintf(inner, sizeof inner, "%s[%zu]", key, i);
+        snprintf(inner, sizeof inner, "%.200s[%zu]", key, i);
         if (!set_field(f->inner, json_array_get(value, i),
                        (unsigned char *)at + i * f->element_bytes, inner, memory, error)) {
             return false;
@@ -199,7 +202,8 @@ bool fields_set(const field *fields, json_t *object, void *base, const char *whe
     if (!json_is_object(object)) return case_fail(error, "%s is no JSON object", where);
     const char *name;
     json_t *value;
-    json_object_foreach (object, name, value) {
+    json_object_foreach(object, name, value)
+    {
         const field *f = fields;
         while (f->name != NULL && strcmp(f->name, name) != 0) {
             f++;
@@ -212,11 +216,11 @@ bool fields_set(const field *fields, json_t *object, void *base, const char *whe
             return false;
         }
         char key[256];
-        snprintf(key, sizeof key, "%s.%s", where, name);
-        const bool good = f->type == FIELD_LIST
-                              ? set_list(f, value, base, key, memory, error)
-                              : set_field(f, value, (unsigned char *)base + f->offset, key, memory,
-                                          error);
+        snprintf(key, sizeof key, "%.160s.%.80s", where, name);
+        const bool good =
+            f->type == FIELD_LIST
+                ? set_list(f, value, base, key, memory, error)
+                : set_field(f, value, (unsigned char *)base + f->offset, key, memory, error);
         if (!good) return false;
     }
     return true;

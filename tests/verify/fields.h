@@ -36,8 +36,8 @@ typedef struct field {
     size_t count_offset; // LIST: int32_t
 } field;
 
-#define FIELD_OF(type_, kind, member) \
-    {                                 \
+#define FIELD_OF(type_, kind, member)                                            \
+    {                                                                            \
         .name = #member, .type = FIELD_##kind, .offset = offsetof(type_, member) \
     }
 #define FIELD_NAMED(type_, table, member)                                                         \

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "case_paths.h"
-#include "report.h"
+#include "verify_report.h"
 
 enum { EXIT_SHORT = 1, EXIT_UNUSABLE = 2, KEY_RECORD = 256, KEY_JSON, KEY_LIST };
 #define EXTRA_BYTES ((size_t)1 << 30)
@@ -49,10 +49,14 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp parser = {
-    option_table, parse_option, "CASE|DIR...",
+    option_table,
+    parse_option,
+    "CASE|DIR...",
     "Replays recorded calls of merit's operations and compares the results.\v"
     "Exit status: 0 all hold, 1 something fell short, 2 a file could not be used.",
-    NULL, NULL, NULL};
+    NULL,
+    NULL,
+    NULL};
 
 // One run of the program.
 typedef struct session {
@@ -220,7 +224,7 @@ static bool record_folder(const session *s, case_error *error)
         return case_fail(error, "--record needs one backend, %d were chosen", s->num_backends);
     }
     if (mkdir(s->o.record, 0777) != 0 && errno != EEXIST) {
-        return case_fail(error, "%s cannot be made: %m", s->o.record);
+        return case_fail(error, "%s cannot be made: %s", s->o.record, strerror(errno));
     }
     for (int i = 0; i < s->paths.count; i++) {
         for (int j = 0; j < i; j++) {

@@ -80,7 +80,8 @@ double number_value(st_dtype dtype, uint64_t bits)
     } else if (exponent == 0) {
         value = ldexp((double)low, 1 - bias - f.significand);
     } else {
-        value = ldexp((double)(low | (uint64_t)1 << f.significand), exponent - bias - f.significand);
+        value =
+            ldexp((double)(low | (uint64_t)1 << f.significand), exponent - bias - f.significand);
     }
     return (bits & sign_of(f)) != 0 ? -value : value;
 }

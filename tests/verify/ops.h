@@ -23,7 +23,8 @@ enum { CASE_MAX_RANK = 4, CASE_MAX_ARRAYS = 48 };
 typedef struct case_size {
     char symbol; // '\0' ends the table
     field_type type; // FIELD_I32 or FIELD_I64
-    const char *name; // path in merit.desc, "groups.num_groups"; NULL: the field lies in the io struct
+    const char
+        *name; // path in merit.desc, "groups.num_groups"; NULL: the field lies in the io struct
     size_t offset;
 } case_size;
 
@@ -71,30 +72,30 @@ const case_op *case_op_at(int i); // NULL past the last
 const case_op *case_op_by_name(const char *name); // NULL when absent
 
 // The typed functions of an operation behind the untyped ones of case_op.
-#define CASE_OP_CALLS(op)                                                                       \
-    static merit_status op##_desc_init(void *desc, size_t size)                                 \
-    {                                                                                           \
-        return merit_##op##_desc_init(desc, size);                                              \
-    }                                                                                           \
-    static merit_status op##_workspace(merit_context *ctx, const void *desc, size_t *bytes)     \
-    {                                                                                           \
-        return merit_##op##_workspace(ctx, desc, bytes);                                        \
-    }                                                                                           \
+#define CASE_OP_CALLS(op)                                                                        \
+    static merit_status op##_desc_init(void *desc, size_t size)                                  \
+    {                                                                                            \
+        return merit_##op##_desc_init(desc, size);                                               \
+    }                                                                                            \
+    static merit_status op##_workspace(merit_context *ctx, const void *desc, size_t *bytes)      \
+    {                                                                                            \
+        return merit_##op##_workspace(ctx, desc, bytes);                                         \
+    }                                                                                            \
     static merit_status op##_call(merit_context *ctx, const void *desc, const void *io, void *w, \
-                                  size_t n)                                                     \
-    {                                                                                           \
-        return merit_##op(ctx, desc, io, w, n, NULL);                                           \
+                                  size_t n)                                                      \
+    {                                                                                            \
+        return merit_##op(ctx, desc, io, w, n, NULL);                                            \
     }
-#define CASE_OP_PRESETS(op)                                      \
+#define CASE_OP_PRESETS(op)                                       \
     static merit_status op##_preset(const char *name, void *desc) \
-    {                                                            \
-        return merit_##op##_preset(name, desc);                  \
+    {                                                             \
+        return merit_##op##_preset(name, desc);                   \
     }
 
-#define CASE_OP_COMMON(op)                                                                \
+#define CASE_OP_COMMON(op)                                                                     \
     .name = #op, .desc_bytes = sizeof(merit_##op##_desc), .io_bytes = sizeof(merit_##op##_io), \
-    .diagnostics_offset = offsetof(merit_##op##_io, diagnostics), .fields = op##_fields,  \
-    .sizes = op##_sizes, .arrays = op##_arrays, .desc_init = op##_desc_init,              \
+    .diagnostics_offset = offsetof(merit_##op##_io, diagnostics), .fields = op##_fields,       \
+    .sizes = op##_sizes, .arrays = op##_arrays, .desc_init = op##_desc_init,                   \
     .workspace = op##_workspace, .call = op##_call
 
 #endif

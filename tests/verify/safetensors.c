@@ -1,5 +1,6 @@
 #include "safetensors.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,9 @@ static const struct {
     const char *name;
     size_t bytes;
 } dtypes[ST_NUM_DTYPES] = {
-    [ST_BOOL] = {"BOOL", 1}, [ST_U8] = {"U8", 1},     [ST_I8] = {"I8", 1},   [ST_U16] = {"U16", 2},
-    [ST_I16] = {"I16", 2},   [ST_F16] = {"F16", 2},   [ST_BF16] = {"BF16", 2}, [ST_U32] = {"U32", 4},
-    [ST_I32] = {"I32", 4},   [ST_F32] = {"F32", 4},   [ST_U64] = {"U64", 8}, [ST_I64] = {"I64", 8},
+    [ST_BOOL] = {"BOOL", 1}, [ST_U8] = {"U8", 1},   [ST_I8] = {"I8", 1},     [ST_U16] = {"U16", 2},
+    [ST_I16] = {"I16", 2},   [ST_F16] = {"F16", 2}, [ST_BF16] = {"BF16", 2}, [ST_U32] = {"U32", 4},
+    [ST_I32] = {"I32", 4},   [ST_F32] = {"F32", 4}, [ST_U64] = {"U64", 8},   [ST_I64] = {"I64", 8},
     [ST_F64] = {"F64", 8},
 };
 
@@ -75,8 +76,8 @@ static bool parse_shape(st_tensor *t, json_t *value, case_error *error)
     for (int d = 0; d < t->rank; d++) {
         json_t *const dim = json_array_get(value, (size_t)d);
         if (!json_is_integer(dim) || json_integer_value(dim) < 0) {
-            return case_fail(error, "tensor \"%.80s\": dimension %d is not an integer >= 0", t->name,
-                             d);
+            return case_fail(error, "tensor \"%.80s\": dimension %d is not an integer >= 0",
+                             t->name, d);
         }
         t->shape[d] = json_integer_value(dim);
         empty = empty || t->shape[d] == 0;
@@ -137,7 +138,8 @@ static bool parse_tensor(placed *p, const char *name, json_t *entry, uint64_t da
     if (!json_is_object(entry)) return case_fail(error, "tensor \"%.80s\" is no object", name);
     const char *key;
     json_t *value;
-    json_object_foreach (entry, key, value) {
+    json_object_foreach(entry, key, value)
+    {
         if (strcmp(key, "dtype") != 0 && strcmp(key, "shape") != 0 &&
             strcmp(key, "data_offsets") != 0) {
             return case_fail(error, "tensor \"%.80s\" has the unknown key \"%.80s\"", name, key);
@@ -156,7 +158,8 @@ static bool parse_metadata(st_file *file, case_error *error)
     if (!json_is_object(file->metadata)) return case_fail(error, "__metadata__ is no object");
     const char *key;
     json_t *value;
-    json_object_foreach (file->metadata, key, value) {
+    json_object_foreach(file->metadata, key, value)
+    {
         if (!json_is_string(value)) {
             return case_fail(error, "__metadata__ \"%.80s\" is no string", key);
         }
@@ -193,7 +196,8 @@ static bool parse_tensors(st_file *file, const unsigned char *data, uint64_t dat
                           case_error *error)
 {
     const size_t n = json_object_size(file->header) - (file->metadata != NULL);
-    if (n > MAX_TENSORS) return case_fail(error, "%zu tensors, at most %d are read", n, MAX_TENSORS);
+    if (n > MAX_TENSORS)
+        return case_fail(error, "%zu tensors, at most %d are read", n, MAX_TENSORS);
     placed *const all = calloc(n + 1, sizeof *all);
     file->tensors = calloc(n + 1, sizeof *file->tensors);
     bool good = all != NULL && file->tensors != NULL;
@@ -201,7 +205,8 @@ static bool parse_tensors(st_file *file, const unsigned char *data, uint64_t dat
     int i = 0;
     const char *key;
     json_t *value;
-    json_object_foreach (file->header, key, value) {
+    json_object_foreach(file->header, key, value)
+    {
         if (!good || strcmp(key, "__metadata__") == 0) continue;
         good = parse_tensor(&all[i++], key, value, data_bytes, error);
     }
@@ -298,7 +303,7 @@ bool st_read(st_file *file, const char *path, case_error *error)
 {
     *file = (st_file){0};
     FILE *const stream = fopen(path, "rb");
-    if (stream == NULL) return case_fail(error, "cannot be opened: %m");
+    if (stream == NULL) return case_fail(error, "cannot be opened: %s", strerror(errno));
     struct stat info;
     const bool good = fstat(fileno(stream), &info) == 0 && S_ISREG(info.st_mode)
                           ? read_from(file, stream, (uint64_t)info.st_size, error)

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,8 +62,7 @@ bool st_write(const char *path, json_t *metadata, const st_tensor *tensors, int 
               case_error *error)
 {
     int *const order = order_of(tensors, num_tensors);
-    char *const header =
-        order != NULL ? header_text(metadata, tensors, order, num_tensors) : NULL;
+    char *const header = order != NULL ? header_text(metadata, tensors, order, num_tensors) : NULL;
     char *temporary = NULL;
     bool good = false;
     if (header == NULL || asprintf(&temporary, "%s.XXXXXX", path) < 0) {
@@ -73,7 +73,7 @@ bool st_write(const char *path, json_t *metadata, const st_tensor *tensors, int 
     const int fd = mkstemp(temporary);
     FILE *const stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (stream == NULL) {
-        case_fail(error, "cannot be written: %m");
+        case_fail(error, "cannot be written: %s", strerror(errno));
         if (fd >= 0) close(fd);
         goto cleanup;
     }
@@ -81,7 +81,7 @@ bool st_write(const char *path, json_t *metadata, const st_tensor *tensors, int 
     good = fclose(stream) == 0 && good;
     good = good && rename(temporary, path) == 0;
     if (!good) {
-        case_fail(error, "cannot be written: %m");
+        case_fail(error, "cannot be written: %s", strerror(errno));
         unlink(temporary);
     }
 cleanup:

@@ -1,4 +1,4 @@
-#include "report.h"
+#include "verify_report.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -10,8 +10,8 @@
 
 void report_header(void)
 {
-    printf("%-44s %-18s %-7s %-24s %9s %11s %8s %9s  %s\n", "case", "operation", "backend", "output",
-           "elements", "abs error", "ulp", "bits", "verdict");
+    printf("%-44s %-18s %-7s %-24s %9s %11s %8s %9s  %s\n", "case", "operation", "backend",
+           "output", "elements", "abs error", "ulp", "bits", "verdict");
 }
 
 static void ulp_text(uint64_t ulp, char text[24])
@@ -95,10 +95,9 @@ static json_t *row_json(const char *path, const case_file *c, const case_backend
                         const case_row *row)
 {
     const compare_result *const r = &row->result;
-    json_t *const object =
-        json_pack("{s:o, s:s, s:s, s:s, s:s}", "case", report_string(path), "operation", c->op->name,
-                  "backend", backend->name, "output", row->output, "verdict",
-                  case_verdict_name(row->verdict));
+    json_t *const object = json_pack("{s:o, s:s, s:s, s:s, s:s}", "case", report_string(path),
+                                     "operation", c->op->name, "backend", backend->name, "output",
+                                     row->output, "verdict", case_verdict_name(row->verdict));
     if (row->text[0] != '\0') {
         json_object_set_new(object, row->compared ? "rule" : "reason", report_string(row->text));
     }
