@@ -222,7 +222,8 @@ static bool take_tensors(case_file *c, case_error *error)
     }
     // A case without results asks for all of them: to record, or to see that none is touched.
     for (int i = 0; i < c->num_slots && !any; i++) {
-        if (c->slots[i].array->output) c->slots[i].used = true;
+        const case_array *const a = c->slots[i].array;
+        if (a->output && (a->allowed == NULL || a->allowed(c->desc))) c->slots[i].used = true;
     }
     return true;
 }

@@ -35,6 +35,7 @@ typedef struct case_array {
     bool output;
     bool in_desc;
     bool always; // an output that the call cannot do without
+    bool (*allowed)(const void *desc); // whether the options take this output; NULL: always
     unsigned dtypes; // those it may have
     size_t dtype_offset; // merit_dtype field of the descriptor that says which; 0: there is none
     // Dimensions: a symbol, "N+1", or a number. "?" marks one that a tensor may leave out when it

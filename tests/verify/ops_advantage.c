@@ -99,6 +99,7 @@ static const field advantage_group_fields[] = {
     FIELD_OF(group_desc, F32, high),
     FIELD_OF(group_desc, F32, gain),
     FIELD_OF(group_desc, I32, expected_size),
+    FIELD_OF(group_desc, BOOL, batch_record),
     {0}};
 
 // S: sets of statistics. P: advantages of a row. J: rows of add.
@@ -116,6 +117,13 @@ static void derive_group_sizes(const void *desc, case_sizes sizes)
     const int64_t k = sizes['K' - 'A'];
     sizes['S' - 'A'] = d->columns == MERIT_COLUMNS_COMBINE_FIRST ? 1 : k;
     sizes['P' - 'A'] = d->columns == MERIT_COLUMNS_SEPARATE ? k : 1;
+}
+
+static bool takes_batch_moments(const void *desc)
+{
+    const group_desc *const d = desc;
+    return d->batch_record || d->center_level == MERIT_LEVEL_BATCH ||
+           d->scale_level == MERIT_LEVEL_BATCH;
 }
 
 #define IN(member, types, dims) \
@@ -156,7 +164,7 @@ static const case_array advantage_group_arrays[] = {
     {OUT(group_min, CASE_F64, "N S?")},
     {OUT(group_max, CASE_F64, "N S?")},
     {OUT(group_flags, CASE_U8, "N S?")},
-    {OUT(batch_moments, CASE_F64, "S? 5")},
+    {OUT(batch_moments, CASE_F64, "S? 5"), .allowed = takes_batch_moments},
     {0}};
 
 #undef IN

@@ -261,7 +261,7 @@ bool st_parse(st_file *file, const void *bytes, size_t size, case_error *error)
 {
     *file = (st_file){0};
     const unsigned char *const all = bytes;
-    uint64_t length;
+    uint64_t length = 0;
     if (header_length(all, size, size, &length, error) &&
         parse_header(file, all + 8, (size_t)length, error) &&
         parse_tensors(file, all + 8 + length, size - 8 - length, error)) {
@@ -276,7 +276,7 @@ bool st_parse(st_file *file, const void *bytes, size_t size, case_error *error)
 static bool read_from(st_file *file, FILE *stream, uint64_t file_bytes, case_error *error)
 {
     unsigned char word[8];
-    uint64_t length;
+    uint64_t length = 0;
     const size_t have = fread(word, 1, sizeof word, stream);
     if (!header_length(word, have, file_bytes, &length, error)) return false;
     unsigned char *const text = malloc((size_t)length + 1);

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Writes the golden cases.
+
+usage: make_golden.py [--bits DIR]
+
+Without arguments: the cases whose expected values are worked out here (by hand, from textbook formulas,
+from the statuses of the headers), beside this script. They never come from merit.
+
+--bits DIR: cases without results. What merit computes today is pinned by
+    merit_verify --backend cpu --record tests/golden/bits DIR
+after every backend has been seen to agree. A change of numerics bumps merit_numerics_version() and records anew.
+"""
+import os
+import sys
+
+import golden_advantage
+import golden_bits
+import golden_degenerate
+import golden_rejected
+from golden_file import Golden
+
+
+def main(arguments):
+    if len(arguments) == 2 and arguments[0] == "--bits":
+        golden = Golden(arguments[1])
+        golden_bits.write(golden)
+    elif not arguments:
+        golden = Golden(os.path.dirname(os.path.abspath(__file__)))
+        for family in (golden_advantage, golden_degenerate, golden_rejected):
+            family.write(golden)
+    else:
+        sys.exit(__doc__)
+    size = sum(map(os.path.getsize, golden.written))
+    print(f"{len(golden.written)} cases, {size} bytes")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
