@@ -22,6 +22,7 @@ ARROWS = [
     (r"host/examples/", PUBLIC),
     (r"host/", rf"host/\w+\.h|kernels/backend\.h|kernels/\w+/\w+\.h|{PUBLIC}"),
     (r"tests/oracle/", rf"tests/oracle/|{PUBLIC}"),
+    (r"tests/test_bench", r"tests/|bench/"),
     (r"tests/", r"tests/|host/|kernels/"),
     (r"bench/", rf"bench/|{PUBLIC}"),
 ]

@@ -149,7 +149,8 @@ static bool check_run(point_run *run, const bound_variant *bound, int poison, co
     const merit_status status = call_set(bound, 0);
     const bench_counts after = bench_count_calls();
     if (status != MERIT_STATUS_OK) {
-        snprintf(reason, BENCH_TEXT, "%s", merit_context_last_error(bound->variant->ctx));
+        snprintf(reason, BENCH_TEXT, "%.60s %.160s", merit_status_string(status),
+                 merit_context_last_error(bound->variant->ctx));
         return false;
     }
     bound->variant->device->finish();

@@ -1,0 +1,341 @@
+// merit_bench as it runs: operations that are wrong on purpose must end without a number, and the
+// program must keep its command line and its JSON schema.
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "operations.h"
+#include "program.h"
+#include "report.h"
+#include "runner.h"
+
+// An operation that doubles, in every wrong way --------------------------------------------------------
+
+enum { VALUES, DOUBLED, NUM_ROWS = 1000 };
+typedef enum fault { RIGHT, WRONG_VALUE, WRONG_AFTER, UNWRITTEN, ALLOCATES, FAILS } fault;
+
+static fault current;
+static int num_calls;
+
+static const bench_axis axes[] = {{"rows", NULL}, {NULL, NULL}};
+static const bench_sweep sweeps[] = {{{{NUM_ROWS}}, BENCH_QUICK}, {{{0}}, 0}};
+
+static bench_work work(bench_point p)
+{
+    const double rows = (double)p.v[0];
+    return (bench_work){.items = rows, .bytes_read = 4 * rows, .bytes_written = 4 * rows};
+}
+
+static bool setup(bench_case *c)
+{
+    void *values;
+    bench_add_input(c, NUM_ROWS * sizeof(float), &values);
+    bench_add_output(c, NUM_ROWS * sizeof(float));
+    for (int i = 0; i < NUM_ROWS; i++)
+        ((float *)values)[i] = (float)i;
+    snprintf(c->data, sizeof c->data, "generated");
+    return true;
+}
+
+static merit_status bind(const bench_case *c, const bench_buffers *buffers, bench_call *call)
+{
+    (void)c;
+    memcpy(call, buffers, sizeof *buffers);
+    return MERIT_STATUS_OK;
+}
+
+static merit_status workspace(merit_context *ctx, const bench_call *call, size_t *bytes)
+{
+    (void)ctx;
+    (void)call;
+    *bytes = 0;
+    return MERIT_STATUS_OK;
+}
+
+static merit_status run(merit_context *ctx, const bench_call *call, void *scratch,
+                        size_t scratch_bytes, merit_stream stream)
+{
+    (void)ctx;
+    (void)scratch;
+    (void)scratch_bytes;
+    (void)stream;
+    const bench_buffers *const b = (const bench_buffers *)call;
+    const float *const values = b->array[VALUES];
+    float *const doubled = b->array[DOUBLED];
+    num_calls++;
+    if (current == FAILS) return MERIT_STATUS_INTERNAL_ERROR;
+    for (int i = 0; i < NUM_ROWS - (current == UNWRITTEN); i++)
+        doubled[i] = 2 * values[i];
+    if (current == UNWRITTEN && num_calls == 1) doubled[NUM_ROWS - 1] = 2 * values[NUM_ROWS - 1];
+    if (current == WRONG_VALUE) doubled[17] += 1;
+    if (current == WRONG_AFTER && num_calls > 50) doubled[17] += 1;
+    if (current == ALLOCATES) {
+        volatile char *const memory = malloc(16);
+        if (memory != NULL) memory[0] = 1;
+        free((void *)memory);
+    }
+    return MERIT_STATUS_OK;
+}
+
+static bool check(const bench_case *c, const bench_buffers *outputs, bench_error *error)
+{
+    const float *const values = c->arrays[VALUES].host;
+    const float *const doubled = outputs->array[DOUBLED];
+    for (int i = 0; i < NUM_ROWS; i++) {
+        if (doubled[i] == 2 * values[i]) continue;
+        snprintf(error->text, sizeof error->text, "element %d is wrong", i);
+        return false;
+    }
+    return true;
+}
+
+static const bench_op doubling = {
+    .name = "doubling",
+    .item = "row",
+    .model = "values to twice the values",
+    .axes = axes,
+    .sweeps = sweeps,
+    .work = work,
+    .setup = setup,
+    .bind = bind,
+    .workspace = workspace,
+    .run = run,
+    .check = check,
+};
+
+typedef struct collected {
+    bench_row rows[8];
+    int count;
+} collected;
+
+static void collect(void *state, const bench_row *row)
+{
+    collected *const c = state;
+    cr_assert(c->count < 8);
+    c->rows[c->count++] = *row;
+}
+
+// The rows of the doubling operation with a fault, on one thread.
+static bool run_doubling(fault f, collected *got)
+{
+    static const bench_op *const ops[] = {&doubling, NULL};
+    char *arguments[] = {"merit_bench", "--backend=cpu", "--threads=1", "--min-time=0.001", NULL};
+    const bench_options options = bench_parse_options(ops, 4, arguments);
+    static bench_session session;
+    session = (bench_session){.options = &options, .emit = collect, .emit_state = got};
+    bench_point point;
+    cr_assert(bench_point_at(&doubling, 0, &point));
+    current = f;
+    return bench_run_point(&session, &point);
+}
+
+static void expect_wrong(fault f, const char *word)
+{
+    collected got = {.count = 0};
+    cr_expect(!run_doubling(f, &got));
+    cr_assert(got.count == 1, "%d rows", got.count);
+    cr_expect(got.rows[0].status == BENCH_WRONG);
+    cr_expect(strstr(got.rows[0].reason, word) != NULL, "reason: %s", got.rows[0].reason);
+    json_t *const json = bench_json_row(&got.rows[0]);
+    cr_expect(json_object_get(json, "cold") == NULL, "a wrong row has a time");
+    json_decref(json);
+}
+
+Test(bench_run, a_right_operation_gets_times)
+{
+    collected got = {.count = 0};
+    cr_assert(run_doubling(RIGHT, &got));
+    cr_assert(got.count == 1 && got.rows[0].status == BENCH_OK);
+    const bench_row *const row = &got.rows[0];
+    cr_expect(row->cold.seconds.median > 0 && row->cold.seconds.count >= 6);
+    cr_expect(row->has_hot && !row->has_peer);
+    cr_expect(row->bit_comparisons > 0 && row->counts.allocations == 0);
+    cr_expect(row->work.items == NUM_ROWS);
+}
+
+Test(bench_run, a_wrong_value_gets_none)
+{
+    expect_wrong(WRONG_VALUE, "element 17");
+}
+
+Test(bench_run, bits_that_change_between_runs_get_none)
+{
+    expect_wrong(UNWRITTEN, "other bits");
+}
+
+Test(bench_run, an_allocation_in_the_call_gets_none)
+{
+    expect_wrong(ALLOCATES, "allocations");
+}
+
+Test(bench_run, a_call_that_fails_gets_none)
+{
+    expect_wrong(FAILS, "INTERNAL_ERROR");
+}
+
+Test(bench_run, bits_that_change_while_times_are_taken_get_none)
+{
+    expect_wrong(WRONG_AFTER, "after the times");
+}
+
+// The check of advantage_group itself: the result of the library passes, one flipped bit does not.
+Test(bench_run, check_of_advantage_group_sees_one_ulp)
+{
+    bench_case c = {.seed = 3};
+    cr_assert(bench_point_at(&bench_advantage_group, 3, &c.point));
+    cr_assert(bench_advantage_group.setup(&c));
+    bench_buffers buffers = {{NULL}};
+    for (int i = 0; i < c.num_arrays; i++) {
+        buffers.array[i] = c.arrays[i].output ? malloc(c.arrays[i].bytes) : c.arrays[i].host;
+    }
+    merit_context *ctx;
+    bench_call call;
+    cr_assert(merit_context_create(NULL, &ctx) == MERIT_STATUS_OK);
+    cr_assert(bench_advantage_group.bind(&c, &buffers, &call) == MERIT_STATUS_OK);
+    cr_assert(bench_advantage_group.run(ctx, &call, NULL, 0, NULL) == MERIT_STATUS_OK);
+    bench_error error = {0};
+    cr_expect(bench_advantage_group.check(&c, &buffers, &error), "%s", error.text);
+    uint32_t *const words = buffers.array[1];
+    words[100] ^= 1;
+    cr_expect(!bench_advantage_group.check(&c, &buffers, &error));
+    cr_expect(strstr(error.text, "element 100 ") != NULL, "%s", error.text);
+    merit_context_destroy(ctx);
+}
+
+// The program ------------------------------------------------------------------------------------------
+
+// Exit status of the program; what it prints on both streams goes to `printed`.
+static int run_program(const char *arguments, char *printed, size_t size)
+{
+    char command[1024];
+    snprintf(command, sizeof command, "%s %s 2>&1", MERIT_BENCH_PROGRAM, arguments);
+    FILE *const pipe = popen(command, "r");
+    cr_assert(pipe != NULL);
+    const size_t got = fread(printed, 1, size - 1, pipe);
+    printed[got] = '\0';
+    const int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+Test(bench_run, list_names_operations_and_points)
+{
+    char printed[8192];
+    cr_expect(run_program("--list", printed, sizeof printed) == 0);
+    cr_expect(strstr(printed, "advantage_group") != NULL);
+    cr_expect(strstr(printed, "uniform 4194304x16 grpo") != NULL);
+}
+
+Test(bench_run, bad_usage_exits_2_with_a_sentence)
+{
+    const struct {
+        const char *arguments, *words;
+    } cases[] = {
+        {"--op nothing", "there is no operation nothing"},
+        {"--frobnicate", "unrecognized option"},
+        {"--threads 0", "--threads is 0, expected an integer from 1 to 1024"},
+        {"--threads two", "--threads is two"},
+        {"--min-time -1", "--min-time is -1"},
+        {"--seed x", "--seed is x"},
+        {"--backend gpu", "--backend: gpu is none of"},
+        {"--shape nowhere", "no point matches"},
+        {"--json /no/such/folder/x.json --quick", "cannot be opened"},
+        {"more", "unexpected argument more"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char printed[8192];
+        const int status = run_program(cases[i].arguments, printed, sizeof printed);
+        cr_expect(status == 2, "%s: exit status %d", cases[i].arguments, status);
+        cr_expect(strstr(printed, cases[i].words) != NULL, "%s: %s", cases[i].arguments, printed);
+    }
+}
+
+static void expect_fields(json_t *object, const char *const *fields)
+{
+    for (; *fields != NULL; fields++) {
+        cr_expect(json_object_get(object, *fields) != NULL, "no field %s", *fields);
+    }
+}
+
+Test(bench_run, json_report_has_its_schema)
+{
+    static const char *const environment[] = {
+        "cpu",  "cores",   "caches", "system",   "device",           "build", "seed",
+        "date", "command", "load",   "compiler", "numerics_version", NULL};
+    static const char *const roof[] = {"when", "device", "threads", "array_bytes",
+                                       "read", "write",  "copy",    NULL};
+    static const char *const row[] = {"op",
+                                      "shape",
+                                      "axes",
+                                      "backend",
+                                      "threads",
+                                      "status",
+                                      "data",
+                                      "items",
+                                      "bytes_read",
+                                      "bytes_written",
+                                      "cold",
+                                      "hot",
+                                      "items_per_s",
+                                      "bytes_per_s",
+                                      "traffic",
+                                      "roof_bytes_per_s",
+                                      "share_of_roof",
+                                      "max_ulp",
+                                      "equal_bits",
+                                      "allocations",
+                                      "launches",
+                                      "peer",
+                                      NULL};
+    static const char *const timing[] = {"median_s", "ci_low_s", "ci_high_s",        "min_s",
+                                         "p95_s",    "samples",  "calls_per_sample", "ambiguous",
+                                         NULL};
+    char path[] = "/tmp/merit_bench_XXXXXX";
+    char arguments[256], printed[16384];
+    const int file = mkstemp(path);
+    cr_assert(file >= 0);
+    close(file);
+    snprintf(arguments, sizeof arguments,
+             "--quick --op advantage_group --shape 4096x8 --threads 1 --min-time 0.001 --json %s",
+             path);
+    cr_assert(run_program(arguments, printed, sizeof printed) == 0, "%s", printed);
+    cr_expect(strstr(printed, "1 measured") != NULL, "%s", printed);
+    cr_expect(strstr(printed, "roofs after") != NULL);
+
+    json_error_t error;
+    json_t *const report = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    cr_assert(report != NULL, "%s", error.text);
+    cr_expect(json_integer_value(json_object_get(report, "schema")) == 1);
+    expect_fields(json_object_get(report, "environment"), environment);
+    json_t *const roofs = json_object_get(report, "roofs");
+    cr_expect(json_array_size(roofs) == 2, "before and after");
+    expect_fields(json_array_get(roofs, 0), roof);
+    json_t *const rows = json_object_get(report, "rows");
+    cr_assert(json_array_size(rows) == 1);
+    json_t *const first = json_array_get(rows, 0);
+    expect_fields(first, row);
+    expect_fields(json_object_get(first, "cold"), timing);
+    cr_expect(strcmp(json_string_value(json_object_get(first, "status")), "ok") == 0);
+    cr_expect(json_real_value(json_object_get(json_object_get(first, "cold"), "median_s")) > 0);
+    cr_expect(json_real_value(json_object_get(first, "share_of_roof")) > 0);
+    cr_expect(json_integer_value(json_object_get(first, "allocations")) == 0);
+    json_decref(report);
+
+    snprintf(arguments, sizeof arguments, "python3 -m json.tool %s /dev/null", path);
+    cr_expect(system(arguments) == 0, "Python does not read the report");
+    remove(path);
+}
+
+// A whole run over a wrong operation: exit status 1, named, and not one time in the table.
+Test(bench_run, a_wrong_operation_fails_the_run)
+{
+    static const bench_op *const ops[] = {&doubling, NULL};
+    char *arguments[] = {"merit_bench", "--backend=cpu", "--threads=1", "--min-time=0.001", NULL};
+    current = WRONG_VALUE;
+    cr_redirect_stdout();
+    cr_expect(bench_main(ops, 4, arguments) == 1);
+}
