@@ -177,20 +177,24 @@ static size_t reward_bytes(const merit_advantage_group_desc *d)
 }
 
 // advantages on top of rewards, element on element.
-static int in_place(const merit_advantage_group_desc *d, const merit_advantage_group_io *io)
+static int in_place(const merit_advantage_group_args *args, const merit_advantage_group_io *io)
 {
+    const merit_advantage_group_desc *const d = &args->d;
     const int separate = d->columns == MERIT_COLUMNS_SEPARATE;
+    // beyond a tile, comparing all pairs reads rewards again after some advantages are written
+    if (args->needs_pairs && args->size_bound > 2048) return 0;
     return (const void *)io->advantages == io->rewards && d->reward_dtype == d->advantage_dtype &&
            (separate || d->num_columns == 1) && d->reward_row_stride == d->num_columns &&
            d->reward_column_stride == 1 && d->groups.index == NULL;
 }
 
-static merit_status check_overlap(merit_context *ctx, const merit_advantage_group_desc *d,
-                                  const merit_advantage_group_io *io, int32_t num_sets)
+static merit_status check_overlap(merit_context *ctx, const merit_advantage_group_args *args,
+                                  const merit_advantage_group_io *io)
 {
+    const merit_advantage_group_desc *const d = &args->d;
     const size_t rows = (size_t)d->num_rows;
     const size_t groups = (size_t)d->groups.num_groups;
-    const size_t sets = (size_t)num_sets;
+    const size_t sets = (size_t)args->num_sets;
     const size_t widths = d->columns == MERIT_COLUMNS_SEPARATE ? (size_t)d->num_columns : 1;
     const size_t adds = io->add_index == NULL ? rows : (size_t)io->num_add;
     const size_t baseline = merit_dtype_bytes(d->baseline_dtype);
@@ -220,7 +224,7 @@ static merit_status check_overlap(merit_context *ctx, const merit_advantage_grou
         {io->rewards, reward_bytes(d), "rewards", 0},
     };
     const int count = (int)(sizeof regions / sizeof regions[0]);
-    return merit_check_overlap(ctx, regions, in_place(d, io) ? count - 1 : count);
+    return merit_check_overlap(ctx, regions, in_place(args, io) ? count - 1 : count);
 }
 
 // Calls -------------------------------------------------------------------------------------------
@@ -301,7 +305,7 @@ merit_status merit_advantage_group(merit_context *ctx, const merit_advantage_gro
     if (args.d.num_rows == 0 || args.d.groups.num_groups == 0) return MERIT_STATUS_OK;
     MERIT_TRY(check_arrays(ctx, &args.d, &a));
     if (a.num_add == 0) a.num_add = args.d.num_rows;
-    MERIT_TRY(check_overlap(ctx, &args.d, &a, args.num_sets));
+    MERIT_TRY(check_overlap(ctx, &args, &a));
     MERIT_TRY(merit_layout_check(ctx, &layout, workspace, workspace_bytes));
     args.io = a;
 

@@ -40,6 +40,9 @@ typedef struct merit_advantage_split {
     int32_t saw; // merit_advantage_saw bits of all members
 } merit_advantage_split;
 
+// A run makes records (of BATCH levels) or advantages, or one after the other.
+enum { MERIT_ADVANTAGE_PASS_RECORDS = 0, MERIT_ADVANTAGE_PASS_APPLY = 1 };
+
 // Ticket words at the start of a workspace; every call leaves them at zero.
 enum {
     MERIT_ADVANTAGE_TICKET_SPLIT = 0, // groups listed for the split schedule
@@ -58,9 +61,12 @@ typedef struct merit_advantage_group_args {
     int32_t num_sets;
     int32_t needs_pairs; // groups above MERIT_ADVANTAGE_PAIRS_LIMIT are refused
     int32_t needs_batch; // a BATCH level or batch_moments: run twice, records first
-    int32_t records_only; // this run only writes group_records (set by the launcher)
     int64_t size_bound; // no group is larger: group_size, max_size or num_rows
     int32_t can_split; // options that one pass over a group's tiles can serve
+    // which of the two passes a run makes (set by the launchers)
+    int32_t first_pass;
+    int32_t last_pass;
+    int32_t lists_split; // the run lists the groups of the split schedule
     // workspace
     uint32_t *tickets; // [MERIT_ADVANTAGE_TICKET_WORDS]
     uint32_t *tile_tickets; // [tiles of 2048 groups]: in tickets when they fit

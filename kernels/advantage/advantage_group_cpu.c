@@ -89,7 +89,7 @@ static void find_shape(group_work *w)
 {
     merit_advantage_shape s = {.count = 0, .x_min = m_inf64(), .x_max = -m_inf64()};
     for (int64_t tile = 0; tile < num_tiles(w); tile++) {
-        read_tile(w, tile, !w->args->records_only);
+        read_tile(w, tile, w->args->first_pass == MERIT_ADVANTAGE_PASS_APPLY);
         const int64_t place = tile_place(w, tile);
         const int length = tile_length(w, tile);
         for (int j = 0; j < length; j++) {
@@ -345,7 +345,7 @@ static void apply(group_work *w, const merit_advantage_rule *rule, int keep)
 static void refuse(group_work *w, int32_t refusal)
 {
     const merit_advantage_group_args *const a = w->args;
-    if (a->records_only) return;
+    if (a->first_pass == MERIT_ADVANTAGE_PASS_RECORDS) return;
     for (int64_t i = 0; i < w->span.size; i++) {
         const int64_t row = merit_advantage_row(a, w->span.begin, i);
         if (row >= 0) merit_advantage_write_nan(a, row);
@@ -363,7 +363,7 @@ static void run_group(group_work *w, int64_t group)
         merit_advantage_record *const record =
             a->group_records == NULL ? NULL
                                      : &a->group_records[w->set * a->d.groups.num_groups + group];
-        if (a->records_only) *record = merit_advantage_record_empty();
+        if (a->first_pass == MERIT_ADVANTAGE_PASS_RECORDS) *record = merit_advantage_record_empty();
         if (w->span.refusal != MERIT_ADVANTAGE_FINE) continue;
         w->resident = w->span.size <= RESIDENT;
         w->saw = 0;
@@ -371,7 +371,7 @@ static void run_group(group_work *w, int64_t group)
         if (w->saw & MERIT_ADVANTAGE_SAW_BAD_INDEX) w->span.refusal = MERIT_ADVANTAGE_BAD_INDEX;
         if (w->span.refusal != MERIT_ADVANTAGE_FINE) continue;
         find_partial(w);
-        if (a->records_only) {
+        if (a->first_pass == MERIT_ADVANTAGE_PASS_RECORDS) {
             *record = w->partial.record;
             continue;
         }
@@ -489,16 +489,17 @@ int MERIT_BACKEND_FN(advantage_group)(const merit_advantage_group_args *args,
                                       const merit_launch *launch)
 {
     merit_advantage_group_args a = *args;
+    a.first_pass = MERIT_ADVANTAGE_PASS_APPLY;
     const int64_t groups = a.d.groups.num_groups;
     if (advantage_group_dense_takes(&a)) {
         merit_parallel_ranges(launch->num_threads, groups, ADVANTAGE_DENSE_GRAIN, run_dense, &a);
     } else {
         if (a.needs_batch) {
-            a.records_only = 1;
+            a.first_pass = MERIT_ADVANTAGE_PASS_RECORDS;
             merit_parallel_ranges(launch->num_threads, groups, 1, run_groups, &a);
             fold_batch(&a, launch->num_threads);
-            a.records_only = 0;
         }
+        a.first_pass = MERIT_ADVANTAGE_PASS_APPLY;
         merit_parallel_ranges(launch->num_threads, groups, 1, run_groups, &a);
     }
     run_outside(&a);

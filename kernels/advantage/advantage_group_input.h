@@ -53,8 +53,12 @@ merit_advantage_load(const merit_advantage_group_args *a, int64_t row, int32_t s
         }
     }
     m.skipped = valid == 0;
-    if (m.skipped) m.in_v = 0;
-    m.x = m.skipped ? 0.0 : m_clip64(r, (double)a->d.reward_low, (double)a->d.reward_high);
+    if (m.skipped) {
+        m.in_v = 0;
+        return m;
+    }
+    // Adding +0 makes -0 a +0: no later result depends on the sign of a zero.
+    m.x = m_add64(m_clip64(r, (double)a->d.reward_low, (double)a->d.reward_high), 0.0);
     return m;
 }
 
