@@ -181,8 +181,6 @@ static int in_place(const merit_advantage_group_args *args, const merit_advantag
 {
     const merit_advantage_group_desc *const d = &args->d;
     const int separate = d->columns == MERIT_COLUMNS_SEPARATE;
-    // beyond a tile, comparing all pairs reads rewards again after some advantages are written
-    if (args->needs_pairs && args->size_bound > 2048) return 0;
     return (const void *)io->advantages == io->rewards && d->reward_dtype == d->advantage_dtype &&
            (separate || d->num_columns == 1) && d->reward_row_stride == d->num_columns &&
            d->reward_column_stride == 1 && d->groups.index == NULL;
@@ -252,7 +250,9 @@ static merit_status prepare(merit_context *ctx, const merit_advantage_group_desc
     args->can_split = one_pass && args->num_sets == 1;
     const int may_split = args->can_split && args->size_bound > MERIT_ADVANTAGE_SPLIT_SIZE &&
                           rows > MERIT_ADVANTAGE_SPLIT_SIZE;
-    const int sums = d.columns == MERIT_COLUMNS_NORMALIZE_FIRST && args->size_bound > 2048;
+    // a device keeps the sums of a sub-warp's members in registers
+    const int sums = d.columns == MERIT_COLUMNS_NORMALIZE_FIRST &&
+                     !(d.groups.group_size > 0 && d.groups.group_size <= 32);
     if (rows == 0 || groups == 0) return MERIT_STATUS_OK;
 
     if (args->needs_batch || may_split) {

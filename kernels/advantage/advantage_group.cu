@@ -11,7 +11,7 @@
 // groups folds it, and the last of those folds the tiles; a second run applies. One block does both
 // for at most 8192 rows.
 #include "../backend.h"
-#include "advantage_group_team.cuh"
+#include "advantage_group_apply.cuh"
 
 namespace
 {
@@ -96,7 +96,7 @@ MERIT_DEVICE void fold_batch(const Args &a, int64_t tiles)
 }
 
 // Called by a whole block when `amount` groups of the tile of `group` have their records.
-MERIT_DEVICE void finish_records(const Args &a, int64_t group, int64_t amount)
+MERIT_DEVICE_CALL void finish_records(const Args &a, int64_t group, int64_t amount)
 {
     const int64_t groups = a.d.groups.num_groups;
     const int64_t tiles = (groups + MERIT_TILE - 1) / MERIT_TILE;
@@ -111,7 +111,7 @@ MERIT_DEVICE void finish_records(const Args &a, int64_t group, int64_t amount)
 
 // Rows in no group --------------------------------------------------------------------------------
 
-MERIT_DEVICE void write_outside(const Args &a)
+MERIT_DEVICE_CALL void write_outside(const Args &a)
 {
     int64_t before;
     int64_t after;
@@ -137,16 +137,23 @@ MERIT_DEVICE int subwarp_width(int64_t group_size)
 }
 
 // grid: any; block: kThreads.
-MERIT_KERNEL(kThreads) advantage_group_subwarp_kernel(const Args a)
+MERIT_KERNEL(kThreads) advantage_group_subwarp_kernel(const MERIT_GRID_CONSTANT Args a)
 {
     const int width = subwarp_width(a.d.groups.group_size);
     const int per_block = kThreads / width;
     const int64_t groups = a.d.groups.num_groups;
+    double x;
+    double u = 0.0;
+    uint8_t state;
     AdvantageWork<kTeamSubwarp> w;
     w.team.rank = threadIdx.x % width;
     w.team.width = width;
     w.team.scratch = NULL;
     w.stacks = NULL;
+    w.capacity = kWarpSize;
+    w.x = &x;
+    w.u = &u;
+    w.state = &state;
     for (int pass = a.first_pass; pass <= a.last_pass; pass++) {
         const bool records_only = pass == MERIT_ADVANTAGE_PASS_RECORDS;
         for (int64_t first = (int64_t)blockIdx.x * per_block; first < groups;
@@ -166,6 +173,15 @@ MERIT_KERNEL(kThreads) advantage_group_subwarp_kernel(const Args a)
 
 // Mixed schedule ----------------------------------------------------------------------------------
 
+// Members of a group that a block keeps in shared memory. Comparing all pairs needs the whole group.
+MERIT_HD static inline int resident_members(const Args &a)
+{
+    if (a.needs_pairs && a.size_bound > MERIT_TILE) return MERIT_ADVANTAGE_PAIRS_LIMIT;
+    return MERIT_TILE;
+}
+
+constexpr int kBytesPerMember = 2 * (int)sizeof(double) + 1; // x, u, state
+
 MERIT_DEVICE bool goes_split(const Args &a, const merit_advantage_span &span)
 {
     return a.split_groups != NULL && span.refusal == MERIT_ADVANTAGE_FINE &&
@@ -181,23 +197,38 @@ MERIT_DEVICE void list_split(const Args &a, int64_t group)
     a.split_groups[at].saw = 0;
 }
 
-// grid: any; block: kThreads.
-MERIT_KERNEL(kThreads) advantage_group_mixed_kernel(const Args a)
+// A team's part of the shared rewards. capacity: members of one group that the block holds; all its
+// warps together hold a tile.
+template <TeamKind kKind>
+MERIT_DEVICE void place_work(AdvantageWork<kKind> &w, double *values, int capacity, int first)
+{
+    w.capacity = kKind == kTeamWarp ? MERIT_LANES : capacity;
+    w.x = values + first;
+    w.u = values + capacity + first;
+    w.state = reinterpret_cast<uint8_t *>(values + 2 * capacity) + first;
+}
+
+// grid: any; block: kThreads; dynamic shared memory: mixed_shared_bytes.
+MERIT_KERNEL(kThreads) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT Args a)
 {
     MERIT_SHARED(double, scratch, [kWarps]);
     MERIT_SHARED(AdvantageStacks, stacks, [1]);
+    MERIT_DYN_SMEM(double, values);
     const int64_t groups = a.d.groups.num_groups;
     const int warp = threadIdx.x / kWarpSize;
+    const int capacity = resident_members(a);
     AdvantageWork<kTeamWarp> w;
     w.team.rank = threadIdx.x % kWarpSize;
     w.team.width = kWarpSize;
     w.team.scratch = NULL;
     w.stacks = NULL;
+    place_work(w, values, capacity, warp * MERIT_LANES);
     AdvantageWork<kTeamBlockWide> b;
     b.team.rank = threadIdx.x;
     b.team.width = kThreads;
     b.team.scratch = scratch;
     b.stacks = stacks;
+    place_work(b, values, capacity, 0);
     for (int pass = a.first_pass; pass <= a.last_pass; pass++) {
         const bool records_only = pass == MERIT_ADVANTAGE_PASS_RECORDS;
         for (int64_t first = (int64_t)blockIdx.x * kWarps; first < groups;
@@ -207,6 +238,7 @@ MERIT_KERNEL(kThreads) advantage_group_mixed_kernel(const Args a)
                 w.span = merit_advantage_span_of(&a, w.group);
                 if (w.span.size <= MERIT_LANES) work_run_group(a, w, records_only);
             }
+            __syncthreads(); // the warps' rewards, before the block's take their place
             int64_t done = 0;
             for (int64_t group = first; group < first + kWarps && group < groups; group++) {
                 b.group = group;
@@ -218,6 +250,7 @@ MERIT_KERNEL(kThreads) advantage_group_mixed_kernel(const Args a)
                 done++;
                 if (b.span.size > MERIT_LANES) work_run_group(a, b, records_only);
             }
+            __syncthreads(); // and the other way round
             if (records_only) finish_records(a, first, done);
         }
         __syncthreads(); // one block making both passes: the folded record
@@ -233,6 +266,11 @@ MERIT_DEVICE int64_t split_base(const merit_advantage_span &span)
     return span.begin / MERIT_TILE + span.begin / MERIT_ADVANTAGE_SPLIT_SIZE;
 }
 
+MERIT_DEVICE_CALL void fold_partials(merit_advantage_partial *partials, int64_t count)
+{
+    block_fold_records(partials, count, MergePartials());
+}
+
 // Block that takes tile 0 of list entry n: entries start at different blocks.
 MERIT_DEVICE int64_t split_first_tile(uint32_t n)
 {
@@ -240,12 +278,13 @@ MERIT_DEVICE int64_t split_first_tile(uint32_t n)
 }
 
 MERIT_DEVICE void begin_split(const Args &a, AdvantageWork<kTeamBlockWide> &w, double *scratch,
-                              AdvantageStacks *stacks, const merit_advantage_split &entry)
+                              double *values, const merit_advantage_split &entry)
 {
     w.team.rank = threadIdx.x;
     w.team.width = kThreads;
     w.team.scratch = scratch;
-    w.stacks = stacks;
+    w.stacks = NULL;
+    place_work(w, values, MERIT_TILE, 0);
     w.group = entry.group;
     w.span = merit_advantage_span_of(&a, entry.group);
     w.set = 0;
@@ -253,15 +292,16 @@ MERIT_DEVICE void begin_split(const Args &a, AdvantageWork<kTeamBlockWide> &w, d
 }
 
 // Partials of all tiles of the listed groups; the last block of a group folds them.
-// grid: any; block: kThreads.
-MERIT_KERNEL(kThreads) advantage_group_split_kernel(const Args a)
+// grid: any; block: kThreads; dynamic shared memory: one tile.
+MERIT_KERNEL(kThreads) advantage_group_split_kernel(const MERIT_GRID_CONSTANT Args a)
 {
     MERIT_SHARED(double, scratch, [kWarps]);
+    MERIT_DYN_SMEM(double, values);
     const uint32_t listed = a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT];
     AdvantageWork<kTeamBlockWide> w;
     for (uint32_t n = 0; n < listed; n++) {
         merit_advantage_split *const entry = &a.split_groups[n];
-        begin_split(a, w, scratch, NULL, *entry);
+        begin_split(a, w, scratch, values, *entry);
         merit_advantage_partial *const partials = a.split_tiles + split_base(w.span);
         const int64_t tiles = work_tiles(w);
         for (int64_t tile = split_first_tile(n); tile < tiles; tile += gridDim.x) {
@@ -275,8 +315,9 @@ MERIT_KERNEL(kThreads) advantage_group_split_kernel(const Args a)
                 if (saw != 0) atomicOr(&entry->saw, saw);
             }
             if (!block_is_last(&entry->tiles_done, 1, (uint32_t)tiles)) continue;
-            block_fold_records(partials, tiles, MergePartials());
-            const bool refused = (entry->saw & MERIT_ADVANTAGE_SAW_BAD_INDEX) != 0;
+            fold_partials(partials, tiles);
+            const bool refused =
+                (*(volatile int32_t *)&entry->saw & MERIT_ADVANTAGE_SAW_BAD_INDEX) != 0;
             if (threadIdx.x == 0) entry->partial = partials[0];
             if (!a.needs_batch) continue;
             if (threadIdx.x == 0) {
@@ -290,15 +331,16 @@ MERIT_KERNEL(kThreads) advantage_group_split_kernel(const Args a)
 
 // Advantages of the listed groups; the last block of a group writes its group_* outputs, the last
 // block of the grid empties the list.
-// grid: any; block: kThreads.
-MERIT_KERNEL(kThreads) advantage_group_split_apply_kernel(const Args a)
+// grid: any; block: kThreads; dynamic shared memory: one tile.
+MERIT_KERNEL(kThreads) advantage_group_split_apply_kernel(const MERIT_GRID_CONSTANT Args a)
 {
     MERIT_SHARED(double, scratch, [kWarps]);
+    MERIT_DYN_SMEM(double, values);
     const uint32_t listed = a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT];
     AdvantageWork<kTeamBlockWide> w;
     for (uint32_t n = 0; n < listed; n++) {
         merit_advantage_split *const entry = &a.split_groups[n];
-        begin_split(a, w, scratch, NULL, *entry);
+        begin_split(a, w, scratch, values, *entry);
         const merit_advantage_partial p = entry->partial;
         const merit_advantage_rule rule = merit_advantage_rule_of(&a, &p, 0);
         const bool refused =
@@ -307,7 +349,6 @@ MERIT_KERNEL(kThreads) advantage_group_split_apply_kernel(const Args a)
         w.shape.x_min = p.record.moments.min;
         w.shape.x_max = p.record.moments.max;
         const bool keep = !merit_moments_all_equal(w.shape.x_min, w.shape.x_max);
-        double sums[AdvantageWork<kTeamBlockWide>::kSlots];
         for (int64_t tile = split_first_tile(n); tile < work_tiles(w); tile += gridDim.x) {
             w.saw = 0;
             if (refused) {
@@ -318,7 +359,7 @@ MERIT_KERNEL(kThreads) advantage_group_split_apply_kernel(const Args a)
                     if (row >= 0) merit_advantage_write_nan(&a, row);
                 }
             } else {
-                work_apply_tile(a, w, rule, keep, tile, sums);
+                work_apply_tile(a, w, rule, keep, tile, NULL);
             }
             const int saw = team_or_int(w.team, w.saw);
             if (threadIdx.x == 0 && saw != 0) atomicOr(&entry->saw, saw);
@@ -328,7 +369,7 @@ MERIT_KERNEL(kThreads) advantage_group_split_apply_kernel(const Args a)
                 merit_advantage_write_refused(&a, w.group, MERIT_ADVANTAGE_BAD_INDEX);
             } else {
                 merit_advantage_write_group(&a, w.group, 0, w.span.size, &w.shape, &p, &rule,
-                                            entry->saw);
+                                            *(volatile int32_t *)&entry->saw);
             }
         }
     }
@@ -338,6 +379,8 @@ MERIT_KERNEL(kThreads) advantage_group_split_apply_kernel(const Args a)
 }
 
 // Launchers ---------------------------------------------------------------------------------------
+
+constexpr size_t kTileBytes = (size_t)MERIT_TILE * kBytesPerMember;
 
 int launch_pass(const Args &a, const merit_launch *launch, int first_pass, int last_pass,
                 bool lists_split)
@@ -363,8 +406,8 @@ int launch_pass(const Args &a, const merit_launch *launch, int first_pass, int l
         return MERIT_LAUNCH(advantage_group_subwarp_kernel, dim3(blocks), dim3(kThreads), 0,
                             launch->stream, args);
     }
-    return MERIT_LAUNCH(advantage_group_mixed_kernel, dim3(blocks), dim3(kThreads), 0,
-                        launch->stream, args);
+    return MERIT_LAUNCH(advantage_group_mixed_kernel, dim3(blocks), dim3(kThreads),
+                        (size_t)resident_members(a) * kBytesPerMember, launch->stream, args);
 }
 
 } // namespace
@@ -391,20 +434,20 @@ extern "C" int MERIT_BACKEND_FN(advantage_group)(const merit_advantage_group_arg
         code = launch_pass(a, launch, records, records, split);
         if (code != 0) return code;
         if (split) {
-            code = MERIT_LAUNCH(advantage_group_split_kernel, split_blocks, dim3(kThreads), 0,
-                                launch->stream, a);
+            code = MERIT_LAUNCH(advantage_group_split_kernel, split_blocks, dim3(kThreads),
+                                kTileBytes, launch->stream, a);
             if (code != 0) return code;
         }
     }
     code = launch_pass(a, launch, apply, apply, split && !a.needs_batch);
     if (code != 0 || !split) return code;
     if (!a.needs_batch) {
-        code = MERIT_LAUNCH(advantage_group_split_kernel, split_blocks, dim3(kThreads), 0,
+        code = MERIT_LAUNCH(advantage_group_split_kernel, split_blocks, dim3(kThreads), kTileBytes,
                             launch->stream, a);
         if (code != 0) return code;
     }
-    return MERIT_LAUNCH(advantage_group_split_apply_kernel, split_blocks, dim3(kThreads), 0,
-                        launch->stream, a);
+    return MERIT_LAUNCH(advantage_group_split_apply_kernel, split_blocks, dim3(kThreads),
+                        kTileBytes, launch->stream, a);
 }
 
 extern "C" int MERIT_BACKEND_FN(advantage_group_load)(const merit_launch *limits)
@@ -413,6 +456,11 @@ extern "C" int MERIT_BACKEND_FN(advantage_group_load)(const merit_launch *limits
     cudaFuncAttributes attributes;
     int code = (int)cudaFuncGetAttributes(&attributes, advantage_group_subwarp_kernel);
     if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, advantage_group_mixed_kernel);
+    if (code == 0) {
+        code = (int)cudaFuncSetAttribute(advantage_group_mixed_kernel,
+                                         cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                         MERIT_ADVANTAGE_PAIRS_LIMIT * kBytesPerMember);
+    }
     if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, advantage_group_split_kernel);
     if (code == 0) {
         code = (int)cudaFuncGetAttributes(&attributes, advantage_group_split_apply_kernel);

@@ -31,8 +31,7 @@ MERIT_HD static inline double merit_advantage_centered(const merit_advantage_gro
     case MERIT_CENTER_MEAN: return m_sub64(u, r->mean);
     case MERIT_CENTER_LEAVE_ONE_OUT: {
         const double c = m_sub64(u, r->mean);
-        const double n = (double)r->count;
-        return in_v ? m_div64(m_mul64(c, n), m_sub64(n, 1.0)) : c;
+        return in_v ? m_quotient64(m_mul64(c, (double)r->count), r->others) : c;
     }
     case MERIT_CENTER_RUNNER_UP:
         return m_is_nan64(r->runner_gap) ? r->runner_gap : i == r->best ? r->runner_gap : 0.0;
@@ -97,9 +96,10 @@ MERIT_HD static inline double merit_advantage_scaled(const merit_advantage_group
     if (c == 0.0) return 0.0;
     if (is_zero && a->d.zero_rule == MERIT_ZERO_RULE_UNSCALED) return c;
     if (is_zero && a->d.zero_rule == MERIT_ZERO_RULE_ZERO) return 0.0;
-    const double divisor =
-        has_own || unit_scale ? merit_advantage_divisor(a->d.eps_rule, a->d.eps, s) : r->divisor;
-    return m_div64(c, divisor);
+    if (has_own || unit_scale) {
+        return m_div64(c, merit_advantage_divisor(a->d.eps_rule, a->d.eps, s));
+    }
+    return m_quotient64(c, r->divisor);
 }
 
 // map, clip, gain: everything after a_i but the added term.

@@ -4,6 +4,7 @@
 #define MERIT_ADVANTAGE_GROUP_STATISTICS_H
 
 #include "../core/exact.h"
+#include "../core/quotient.h"
 #include "advantage_group_args.h"
 
 // Partials ----------------------------------------------------------------------------------------
@@ -148,7 +149,8 @@ typedef struct merit_advantage_rule {
     double runner_gap; // RUNNER_UP
     int64_t best; // RUNNER_UP
     double scale; // s, except LEAVE_ONE_OUT_STD of members of V
-    double divisor; // d of it
+    merit_divisor64 divisor; // d of it
+    merit_divisor64 others; // |V| - 1: LEAVE_ONE_OUT
     int32_t needs_stats; // transform, center or scale take statistics
     int32_t no_stats; // and there is nothing to take them of
     int32_t scale_missing; // count <= ddof
@@ -236,7 +238,8 @@ merit_advantage_rule_of(const merit_advantage_group_args *a, const merit_advanta
         if (m_is_nan64(scale.moments.max)) r.scale = m_nan64();
     }
     if (r.scale_missing || r.no_stats) r.scale = m_nan64();
-    r.divisor = merit_advantage_divisor(d->eps_rule, d->eps, r.scale);
+    r.divisor = m_divisor64(merit_advantage_divisor(d->eps_rule, d->eps, r.scale));
+    r.others = m_divisor64(m_sub64((double)r.count, 1.0));
     return r;
 }
 
@@ -248,7 +251,7 @@ MERIT_HD static inline void merit_advantage_set_deviation_scale(const merit_adva
     if (r->scale_missing || r->no_stats) return;
     r->scale =
         rms ? merit_advantage_std(sum, r->scale_count, a->d.ddof) : m_div64(sum, r->scale_count);
-    r->divisor = merit_advantage_divisor(a->d.eps_rule, a->d.eps, r->scale);
+    r->divisor = m_divisor64(merit_advantage_divisor(a->d.eps_rule, a->d.eps, r->scale));
 }
 
 MERIT_HD static inline int merit_advantage_needs_deviations(const merit_advantage_group_args *a)

@@ -1,6 +1,10 @@
 // advantage_group, CUDA: one group by one team of threads. The same passes as the CPU's: range of the
-// rewards, transform, statistics, deviations, advantages. A group that fits its team stays in
-// registers; a larger one (block team) is read again, tile by tile, from cache.
+// rewards, transform, statistics, deviations, advantages. A group that fits its team is read once; a
+// larger one (block team) is read again from cache, tile by tile, for each pass.
+//
+// Everything a thread keeps of its members lies in slots of its own, so only a look at another
+// member's reward needs team_sync. What several passes share is a call, not a copy: inlined everywhere
+// the passes would take ten times the code and spill.
 #ifndef MERIT_ADVANTAGE_GROUP_TEAM_CUH
 #define MERIT_ADVANTAGE_GROUP_TEAM_CUH
 
@@ -17,30 +21,30 @@ struct AdvantageStacks {
 
 template <TeamKind kKind>
 struct AdvantageWork {
-    static constexpr int kSlots = Team<kKind>::kSlots;
     Team<kKind> team;
-    AdvantageStacks *stacks; // block team only
+    AdvantageStacks *stacks; // block team
+    int capacity; // members that fit: the group is resident up to here
+    double *x; // by team_place
+    double *u;
+    uint8_t *state;
     int64_t group;
     merit_advantage_span span;
     int32_t set;
     merit_advantage_shape shape;
     int saw; // of this thread's members
-    double x[kSlots];
-    double u[kSlots];
-    int state[kSlots];
 };
 
+// Tiles of the group; a resident one of two tiles has them side by side.
 template <TeamKind kKind>
 MERIT_DEVICE int64_t work_tiles(const AdvantageWork<kKind> &w)
 {
     return kKind == kTeamBlockWide ? (w.span.size + MERIT_TILE - 1) / MERIT_TILE : 1;
 }
 
-// The group is in the registers of the team after one reading.
 template <TeamKind kKind>
 MERIT_DEVICE bool work_resident(const AdvantageWork<kKind> &w)
 {
-    return kKind != kTeamBlockWide || w.span.size <= MERIT_TILE;
+    return kKind != kTeamBlockWide || w.span.size <= w.capacity;
 }
 
 template <TeamKind kKind>
@@ -49,51 +53,114 @@ MERIT_DEVICE int64_t work_member(const AdvantageWork<kKind> &w, int64_t tile, in
     return tile * MERIT_TILE + team_element(w.team, slot);
 }
 
-// Tiles -------------------------------------------------------------------------------------------
+template <TeamKind kKind>
+MERIT_DEVICE int work_place(const AdvantageWork<kKind> &w, int64_t tile, int slot)
+{
+    const bool beside = kKind == kTeamBlockWide && work_resident(w);
+    return (beside ? (int)tile * MERIT_TILE : 0) + team_place(w.team, slot);
+}
+
+// Reading -----------------------------------------------------------------------------------------
+
+// Member `at` of a group, or absent.
+MERIT_DEVICE int read_member(const merit_advantage_group_args &a, const merit_advantage_span &span,
+                             int64_t at, int32_t set, double *x, int *nans, int *infs)
+{
+    *x = 0.0;
+    if (at >= span.size) return kAbsent;
+    const int64_t row = merit_advantage_row(&a, span.begin, at);
+    if (row < 0) return kNoRow;
+    const merit_advantage_member m = merit_advantage_load(&a, row, set);
+    *x = m.x;
+    *nans += m.nans;
+    *infs += m.infs;
+    return (m.in_mask ? kInMask : 0) | (m.in_v ? kInV : 0) | (m.skipped ? kSkipped : 0);
+}
+
+// What a thread's members of a tile showed: saw bits, and counters if `counting`.
+MERIT_DEVICE int tell_members(const merit_advantage_group_args &a, int32_t set, int nans, int infs,
+                              int lost, bool counting)
+{
+    if (counting) {
+        m_count(a.io.diagnostics, MERIT_COUNTER_NAN_IN, (uint64_t)nans);
+        m_count(a.io.diagnostics, MERIT_COUNTER_INF_IN, (uint64_t)infs);
+        if (set == 0) m_count(a.io.diagnostics, MERIT_COUNTER_BAD_INDEX, (uint64_t)lost);
+    }
+    return (nans + infs > 0 ? MERIT_ADVANTAGE_SAW_NONFINITE : 0) |
+           (lost > 0 ? MERIT_ADVANTAGE_SAW_BAD_INDEX : 0);
+}
+
+// Eight members: first, first + step, ... to x[0], x[stride], ... Returns saw bits.
+MERIT_DEVICE_CALL int read_eight(const merit_advantage_group_args &a,
+                                 const merit_advantage_span &span, int64_t first, int step,
+                                 int stride, int32_t set, bool counting, double *x, uint8_t *state)
+{
+    int nans = 0;
+    int infs = 0;
+    int lost = 0;
+#pragma unroll 1
+    for (int slot = 0; slot < 8; slot++) {
+        const int s =
+            read_member(a, span, first + slot * step, set, &x[slot * stride], &nans, &infs);
+        state[slot * stride] = (uint8_t)s;
+        lost += s == kNoRow;
+    }
+    return tell_members(a, set, nans, infs, lost, counting);
+}
 
 template <TeamKind kKind>
 MERIT_DEVICE void work_read_tile(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
                                  int64_t tile, bool counting)
 {
-    int nans = 0;
-    int infs = 0;
-    int lost = 0;
-#pragma unroll
-    for (int slot = 0; slot < AdvantageWork<kKind>::kSlots; slot++) {
-        const int64_t i = work_member(w, tile, slot);
-        w.x[slot] = 0.0;
-        w.state[slot] = kAbsent;
-        if (i >= w.span.size) continue;
-        const int64_t row = merit_advantage_row(&a, w.span.begin, i);
-        if (row < 0) {
-            w.state[slot] = kNoRow;
-            lost++;
-            continue;
-        }
-        const merit_advantage_member m = merit_advantage_load(&a, row, w.set);
-        w.x[slot] = m.x;
-        w.state[slot] =
-            (m.in_mask ? kInMask : 0) | (m.in_v ? kInV : 0) | (m.skipped ? kSkipped : 0);
-        nans += m.nans;
-        infs += m.infs;
+    const int place = work_place(w, tile, 0);
+    if (kKind == kTeamSubwarp) {
+        int nans = 0;
+        int infs = 0;
+        const int s = read_member(a, w.span, w.team.rank, w.set, w.x, &nans, &infs);
+        w.state[0] = (uint8_t)s;
+        w.saw |= tell_members(a, w.set, nans, infs, s == kNoRow, counting);
+        return;
     }
-    if (nans + infs > 0) w.saw |= MERIT_ADVANTAGE_SAW_NONFINITE;
-    if (lost > 0) w.saw |= MERIT_ADVANTAGE_SAW_BAD_INDEX;
-    if (!counting) return;
-    m_count(a.io.diagnostics, MERIT_COUNTER_NAN_IN, (uint64_t)nans);
-    m_count(a.io.diagnostics, MERIT_COUNTER_INF_IN, (uint64_t)infs);
-    if (w.set == 0) m_count(a.io.diagnostics, MERIT_COUNTER_BAD_INDEX, (uint64_t)lost);
+    const int step = kKind == kTeamWarp ? 1 : kTeamBlock;
+    const int stride = kKind == kTeamWarp ? kWarpSize : kTeamBlock;
+    w.saw |= read_eight(a, w.span, work_member(w, tile, 0), step, stride, w.set, counting,
+                        w.x + place, w.state + place);
 }
 
-// Does member `i` of V count, when `left_out` does not?
+// A tile's members are read: at once for a resident group, else again.
 template <TeamKind kKind>
-MERIT_DEVICE bool work_counts(const AdvantageWork<kKind> &w, int64_t tile, int slot,
-                              int64_t left_out)
+MERIT_DEVICE void work_reread_tile(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
+                                   int64_t tile)
 {
-    return (w.state[slot] & kInV) != 0 && work_member(w, tile, slot) != left_out;
+    if (!work_resident(w)) work_read_tile(a, w, tile, false);
 }
 
-// Passes ------------------------------------------------------------------------------------------
+// Sums over all tiles -----------------------------------------------------------------------------
+
+// Canonical sum of term(place, member) over the members of V that `select` admits.
+template <TeamKind kKind, typename Visit, typename Term>
+MERIT_DEVICE double work_sum(AdvantageWork<kKind> &w, Visit visit, Term term)
+{
+    double sum = 0.0;
+    if (kKind == kTeamBlockWide && w.team.rank == 0) w.stacks->sums.count = 0;
+    for (int64_t tile = 0; tile < work_tiles(w); tile++) {
+        visit(tile);
+        sum = team_sum(w.team, [&](int slot) {
+            const int place = work_place(w, tile, slot);
+            return w.state[place] & kInV ? term(place, work_member(w, tile, slot)) : 0.0;
+        });
+        if (kKind == kTeamBlockWide && w.team.rank == 0) {
+            merit_tile_sum_push(&w.stacks->sums, sum);
+        }
+    }
+    if (kKind != kTeamBlockWide) return sum;
+    __syncthreads(); // the pushes of thread 0
+    sum = merit_tile_sum_finish(&w.stacks->sums);
+    __syncthreads(); // read by all before the next sum begins
+    return sum;
+}
+
+// Range and transform -----------------------------------------------------------------------------
 
 template <TeamKind kKind>
 MERIT_DEVICE void work_find_shape(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
@@ -104,161 +171,131 @@ MERIT_DEVICE void work_find_shape(const merit_advantage_group_args &a, Advantage
     double max = -m_inf64();
     for (int64_t tile = 0; tile < work_tiles(w); tile++) {
         work_read_tile(a, w, tile, counting);
-#pragma unroll
-        for (int slot = 0; slot < AdvantageWork<kKind>::kSlots; slot++) {
-            if (!(w.state[slot] & kInV)) continue;
+#pragma unroll 1
+        for (int slot = 0; slot < Team<kKind>::kSlots; slot++) {
+            const int place = work_place(w, tile, slot);
+            if (!(w.state[place] & kInV)) continue;
             count++;
-            min = m_min64(min, w.x[slot]);
-            max = m_max64(max, w.x[slot]);
+            min = m_min64(min, w.x[place]);
+            max = m_max64(max, w.x[place]);
         }
     }
     w.shape.count = team_sum_int(w.team, count);
     w.shape.x_min = team_min(w.team, min);
     w.shape.x_max = team_max(w.team, max);
     w.shape.exp_sum = 0.0;
+    if (a.d.transform != MERIT_TRANSFORM_SOFTMAX) return;
+    const double temperature = (double)a.d.temperature;
+    w.shape.exp_sum = work_sum(
+        w, [&](int64_t tile) { work_reread_tile(a, w, tile); },
+        [&](int place, int64_t) {
+            return merit_advantage_softmax_term(w.x[place], w.shape.x_max, temperature);
+        });
 }
 
-// The tree over tiles of sums that every thread has; all threads get the result.
+// Reward and state of member i, to every thread of the team, of a resident group.
 template <TeamKind kKind>
-MERIT_DEVICE void work_begin_sum(AdvantageWork<kKind> &w)
+MERIT_DEVICE double work_look(const AdvantageWork<kKind> &w, int i, int *state)
 {
-    if (kKind == kTeamBlockWide && w.team.rank == 0) w.stacks->sums.count = 0;
-}
-
-template <TeamKind kKind>
-MERIT_DEVICE void work_push_sum(AdvantageWork<kKind> &w, double sum)
-{
-    if (kKind == kTeamBlockWide && w.team.rank == 0) merit_tile_sum_push(&w.stacks->sums, sum);
-}
-
-template <TeamKind kKind>
-MERIT_DEVICE double work_finish_sum(AdvantageWork<kKind> &w, double last)
-{
-    if (kKind != kTeamBlockWide) return last;
-    __syncthreads(); // the pushes of thread 0
-    const double sum = merit_tile_sum_finish(&w.stacks->sums);
-    __syncthreads(); // read by all before the next sum begins
-    return sum;
-}
-
-template <TeamKind kKind>
-MERIT_DEVICE void work_find_exp_sum(const merit_advantage_group_args &a, AdvantageWork<kKind> &w)
-{
-    double sum = 0.0;
-    work_begin_sum(w);
-    for (int64_t tile = 0; tile < work_tiles(w); tile++) {
-        if (!work_resident(w)) work_read_tile(a, w, tile, false);
-        double terms[AdvantageWork<kKind>::kSlots];
-#pragma unroll
-        for (int slot = 0; slot < AdvantageWork<kKind>::kSlots; slot++) {
-            const double e =
-                merit_advantage_softmax_term(w.x[slot], w.shape.x_max, (double)a.d.temperature);
-            terms[slot] = w.state[slot] & kInV ? e : 0.0;
-        }
-        sum = team_sum(w.team, terms);
-        work_push_sum(w, sum);
+    if (kKind == kTeamSubwarp) {
+        const int lane = (threadIdx.x % kWarpSize) / w.team.width * w.team.width + i;
+        *state = __shfl_sync(kFullWarp, (int)w.state[0], lane);
+        return __shfl_sync(kFullWarp, w.x[0], lane);
     }
-    w.shape.exp_sum = work_finish_sum(w, sum);
+    const int place = team_place_of<kKind>(i);
+    *state = w.state[place];
+    return w.x[place];
 }
 
-// Comparisons of member i (reward x) with V.
+// u of one member by RANK, each thread for a member of its own.
 template <TeamKind kKind>
-MERIT_DEVICE double work_rank_of(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
-                                 int64_t i, double x)
+MERIT_DEVICE double work_rank(const merit_advantage_group_args &a, const AdvantageWork<kKind> &w,
+                              int64_t i, double x)
 {
     int above = 0;
     int equal = 0;
     int earlier = 0;
-    for (int64_t tile = 0; tile < work_tiles(w); tile++) {
-        if (!work_resident(w)) work_read_tile(a, w, tile, false);
-#pragma unroll
-        for (int slot = 0; slot < AdvantageWork<kKind>::kSlots; slot++) {
-            if (!work_counts(w, tile, slot, i)) continue;
-            above += w.x[slot] > x;
-            equal += w.x[slot] == x;
-            earlier += w.x[slot] == x && work_member(w, tile, slot) < i;
-        }
+    const int size = kKind == kTeamSubwarp ? (int)a.d.groups.group_size : (int)w.span.size;
+    for (int j = 0; j < size; j++) {
+        int state;
+        const double other = work_look(w, j, &state);
+        if (!(state & kInV) || j == i) continue;
+        above += other > x;
+        equal += other == x;
+        earlier += other == x && j < i;
     }
-    above = team_sum_int(w.team, above);
-    equal = team_sum_int(w.team, equal);
-    earlier = team_sum_int(w.team, earlier);
     return merit_advantage_rank(a.d.rank_ties, above, equal, earlier, w.shape.count);
 }
 
-// Log-sum-exp over V without member i.
+// Log-sum-exp over V without member i, by the whole team.
 template <TeamKind kKind>
-MERIT_DEVICE double work_others_lse(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
-                                    int64_t i)
+MERIT_DEVICE double work_others_lse(AdvantageWork<kKind> &w, int64_t i)
 {
     double max = -m_inf64();
     for (int64_t tile = 0; tile < work_tiles(w); tile++) {
-        if (!work_resident(w)) work_read_tile(a, w, tile, false);
-#pragma unroll
-        for (int slot = 0; slot < AdvantageWork<kKind>::kSlots; slot++) {
-            if (work_counts(w, tile, slot, i)) max = m_max64(max, w.x[slot]);
+#pragma unroll 1
+        for (int slot = 0; slot < Team<kKind>::kSlots; slot++) {
+            const int place = work_place(w, tile, slot);
+            const bool counts = (w.state[place] & kInV) && work_member(w, tile, slot) != i;
+            if (counts) max = m_max64(max, w.x[place]);
         }
     }
     max = team_max(w.team, max);
-    double sum = 0.0;
-    work_begin_sum(w);
-    for (int64_t tile = 0; tile < work_tiles(w); tile++) {
-        if (!work_resident(w)) work_read_tile(a, w, tile, false);
-        double terms[AdvantageWork<kKind>::kSlots];
-#pragma unroll
-        for (int slot = 0; slot < AdvantageWork<kKind>::kSlots; slot++) {
-            const double e = m_exp64(m_sub64(w.x[slot], max));
-            terms[slot] = work_counts(w, tile, slot, i) ? e : 0.0;
-        }
-        sum = team_sum(w.team, terms);
-        work_push_sum(w, sum);
-    }
-    return m_add64(max, m_log64(work_finish_sum(w, sum)));
+    const double sum = work_sum(
+        w, [](int64_t) {},
+        [&](int place, int64_t member) {
+            return member == i ? 0.0 : m_exp64(m_sub64(w.x[place], max));
+        });
+    return m_add64(max, m_log64(sum));
 }
 
-// u of the tile whose x is in the registers. The transforms that compare all pairs take the members
-// one after the other, the whole team for each; the thread that owns the member keeps the result.
+// LEAVE_ONE_OUT_LME of a resident group: the members one after the other, the whole team for each;
+// the thread that owns the member keeps its u.
+template <TeamKind kKind>
+MERIT_DEVICE void work_loo_lme(const merit_advantage_group_args &a, AdvantageWork<kKind> &w)
+{
+    const int size = kKind == kTeamSubwarp ? (int)a.d.groups.group_size : (int)w.span.size;
+    const bool equal = merit_moments_all_equal(w.shape.x_min, w.shape.x_max);
+    for (int i = 0; i < size; i++) {
+        int state;
+        const double x = work_look(w, i, &state);
+        const bool in_v = (state & kInV) != 0;
+        const int64_t others = w.shape.count - (in_v ? 1 : 0);
+        const double lse = work_others_lse(w, i);
+        const double value = others == 0     ? x
+                             : equal && in_v ? 0.0
+                                             : merit_advantage_loo_lme(x, lse, others);
+        const int64_t tile = i / MERIT_TILE;
+#pragma unroll 1
+        for (int slot = 0; slot < Team<kKind>::kSlots; slot++) {
+            if (work_member(w, tile, slot) == i) w.u[work_place(w, tile, slot)] = value;
+        }
+    }
+}
+
+// u of a tile whose x is there. RANK and LEAVE_ONE_OUT_LME: of a resident group.
 template <TeamKind kKind>
 MERIT_DEVICE void work_transform_tile(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
                                       int64_t tile)
 {
     const int transform = a.d.transform;
-    const bool nan = m_is_nan64(w.shape.x_max);
-    const bool equal = merit_moments_all_equal(w.shape.x_min, w.shape.x_max);
-    if (transform == MERIT_TRANSFORM_RANK || transform == MERIT_TRANSFORM_LEAVE_ONE_OUT_LME) {
-        const int64_t begin = tile * MERIT_TILE;
-        const int64_t end = w.span.size < begin + MERIT_TILE ? w.span.size : begin + MERIT_TILE;
-        for (int64_t i = begin; i < end; i++) {
-            const int64_t row = merit_advantage_row(&a, w.span.begin, i);
-            merit_advantage_member m;
-            m.x = 0.0;
-            m.in_v = 0;
-            if (row >= 0) m = merit_advantage_load(&a, row, w.set);
-            double value;
-            if (transform == MERIT_TRANSFORM_RANK) {
-                value = work_rank_of(a, w, i, m.x);
-            } else {
-                const int64_t others = w.shape.count - (m.in_v ? 1 : 0);
-                const double lse = work_others_lse(a, w, i);
-                const bool zero = equal && m.in_v;
-                value = others == 0 ? m.x : zero ? 0.0 : merit_advantage_loo_lme(m.x, lse, others);
-            }
-#pragma unroll
-            for (int slot = 0; slot < AdvantageWork<kKind>::kSlots; slot++) {
-                if (work_member(w, tile, slot) == i) w.u[slot] = nan ? m_nan64() : value;
-            }
-        }
-        if (!work_resident(w)) work_read_tile(a, w, tile, false);
-    }
-#pragma unroll
-    for (int slot = 0; slot < AdvantageWork<kKind>::kSlots; slot++) {
-        const bool live = (w.state[slot] & (kInMask | kInV)) && !(w.state[slot] & kSkipped);
-        if (transform == MERIT_TRANSFORM_NONE || !live) {
-            w.u[slot] = w.x[slot];
+    const double temperature = (double)a.d.temperature;
+#pragma unroll 1
+    for (int slot = 0; slot < Team<kKind>::kSlots; slot++) {
+        const int place = work_place(w, tile, slot);
+        const double x = w.x[place];
+        const bool live = (w.state[place] & (kInMask | kInV)) != 0 && !(w.state[place] & kSkipped);
+        double u = x;
+        if (transform == MERIT_TRANSFORM_RANK) {
+            u = work_rank(a, w, work_member(w, tile, slot), x);
         } else if (transform == MERIT_TRANSFORM_SOFTMAX) {
-            const double e =
-                merit_advantage_softmax_term(w.x[slot], w.shape.x_max, (double)a.d.temperature);
-            w.u[slot] = nan ? m_nan64() : m_div64(e, w.shape.exp_sum);
+            u = m_div64(merit_advantage_softmax_term(x, w.shape.x_max, temperature),
+                        w.shape.exp_sum);
+        } else if (transform == MERIT_TRANSFORM_LEAVE_ONE_OUT_LME) {
+            u = w.u[place];
         }
+        const bool nan = transform != MERIT_TRANSFORM_NONE && m_is_nan64(w.shape.x_max);
+        w.u[place] = !live ? x : nan ? m_nan64() : u;
     }
 }
 
@@ -272,106 +309,125 @@ MERIT_DEVICE void work_visit_tile(const merit_advantage_group_args &a, Advantage
     work_transform_tile(a, w, tile);
 }
 
+// Statistics --------------------------------------------------------------------------------------
+
 template <TeamKind kKind>
 MERIT_DEVICE merit_moments work_tile_moments(AdvantageWork<kKind> &w, int64_t tile,
                                              int64_t left_out)
 {
-    constexpr int kSlots = AdvantageWork<kKind>::kSlots;
-    double terms[kSlots];
     int count = 0;
     double min = m_inf64();
     double max = -m_inf64();
-#pragma unroll
-    for (int slot = 0; slot < kSlots; slot++) {
-        const bool counts = work_counts(w, tile, slot, left_out);
-        terms[slot] = counts ? w.u[slot] : 0.0;
-        if (!counts) continue;
+    const auto counts = [&](int slot) {
+        return (w.state[work_place(w, tile, slot)] & kInV) != 0 &&
+               work_member(w, tile, slot) != left_out;
+    };
+#pragma unroll 1
+    for (int slot = 0; slot < Team<kKind>::kSlots; slot++) {
+        if (!counts(slot)) continue;
+        const double u = w.u[work_place(w, tile, slot)];
         count++;
-        min = m_min64(min, w.u[slot]);
-        max = m_max64(max, w.u[slot]);
+        min = m_min64(min, u);
+        max = m_max64(max, u);
     }
     merit_moments r;
     r.count = (double)team_sum_int(w.team, count);
     r.min = team_min(w.team, min);
     r.max = team_max(w.team, max);
     const bool equal = merit_moments_all_equal(r.min, r.max);
-    const double mean = m_div64(team_sum(w.team, terms), r.count);
-    r.mean = equal ? r.min : mean;
-#pragma unroll
-    for (int slot = 0; slot < kSlots; slot++) {
-        const double deviation = m_sub64(w.u[slot], r.mean);
-        terms[slot] = work_counts(w, tile, slot, left_out) ? m_mul64(deviation, deviation) : 0.0;
-    }
-    const double m2 = team_sum(w.team, terms);
+    const double sum = team_sum(
+        w.team, [&](int slot) { return counts(slot) ? w.u[work_place(w, tile, slot)] : 0.0; });
+    r.mean = equal ? r.min : m_div64(sum, r.count);
+    const double m2 = team_sum(w.team, [&](int slot) {
+        const double deviation = m_sub64(w.u[work_place(w, tile, slot)], r.mean);
+        return counts(slot) ? m_mul64(deviation, deviation) : 0.0;
+    });
     r.m2 = equal ? 0.0 : m2;
     return r.count == 0.0 ? merit_moments_empty() : r;
+}
+
+// The best two of a tile, for RUNNER_UP.
+template <TeamKind kKind>
+MERIT_DEVICE void work_tile_best(AdvantageWork<kKind> &w, int64_t tile, merit_advantage_partial *p)
+{
+    merit_advantage_partial mine = merit_advantage_partial_empty();
+#pragma unroll 1
+    for (int slot = 0; slot < Team<kKind>::kSlots; slot++) {
+        const int place = work_place(w, tile, slot);
+        if (!(w.state[place] & kInV)) continue;
+        mine = merit_advantage_merge_best(mine, w.u[place], -m_inf64(), team_element(w.team, slot));
+    }
+    const int none = MERIT_TILE;
+    p->first = team_max(w.team, mine.first);
+    const int at = mine.first == p->first && mine.first_at < none ? (int)mine.first_at : none;
+    const int best = team_min_int(w.team, at);
+    p->second = team_max(w.team, best == mine.first_at ? mine.second : mine.first);
+    p->first_at = best < none ? tile * MERIT_TILE + best : INT64_MAX;
 }
 
 template <TeamKind kKind>
 MERIT_DEVICE merit_advantage_partial work_tile_partial(const merit_advantage_group_args &a,
                                                        AdvantageWork<kKind> &w, int64_t tile)
 {
-    constexpr int kSlots = AdvantageWork<kKind>::kSlots;
     merit_advantage_partial p = merit_advantage_partial_empty();
     p.record.moments = work_tile_moments(w, tile, -1);
     if (a.d.scale == MERIT_SCALE_NONZERO_SHARE) {
         int nonzero = 0;
-#pragma unroll
-        for (int slot = 0; slot < kSlots; slot++) {
-            nonzero += (w.state[slot] & kInV) && w.u[slot] != 0.0;
+#pragma unroll 1
+        for (int slot = 0; slot < Team<kKind>::kSlots; slot++) {
+            const int place = work_place(w, tile, slot);
+            nonzero += (w.state[place] & kInV) != 0 && w.u[place] != 0.0;
         }
         p.record.nonzero = (double)team_sum_int(w.team, nonzero);
     }
-    if (a.d.center == MERIT_CENTER_RUNNER_UP) {
-        merit_advantage_partial mine = merit_advantage_partial_empty();
-        const int none = MERIT_TILE;
-#pragma unroll
-        for (int slot = 0; slot < kSlots; slot++) {
-            if (!(w.state[slot] & kInV)) continue;
-            mine =
-                merit_advantage_merge_best(mine, w.u[slot], -m_inf64(), team_element(w.team, slot));
-        }
-        p.first = team_max(w.team, mine.first);
-        const int at = mine.first == p.first && mine.first_at < none ? (int)mine.first_at : none;
-        const int best = team_min_int(w.team, at);
-        p.second = team_max(w.team, best == mine.first_at ? mine.second : mine.first);
-        p.first_at = best < none ? tile * MERIT_TILE + best : INT64_MAX;
-    }
+    if (a.d.center == MERIT_CENTER_RUNNER_UP) work_tile_best(w, tile, &p);
     if (a.io.weights != NULL) {
-        double weights[kSlots];
-        double products[kSlots];
-#pragma unroll
-        for (int slot = 0; slot < kSlots; slot++) {
-            weights[slot] = 0.0;
-            products[slot] = 0.0;
-            if (!(w.state[slot] & kInV)) continue;
-            const int64_t row = merit_advantage_row(&a, w.span.begin, work_member(w, tile, slot));
-            weights[slot] = (double)a.io.weights[row];
-            products[slot] = m_mul64(weights[slot], w.u[slot]);
-        }
-        p.sum_w = team_sum(w.team, weights);
-        p.sum_wu = team_sum(w.team, products);
+        const auto weight = [&](int slot) {
+            if (!(w.state[work_place(w, tile, slot)] & kInV)) return 0.0;
+            return (double)
+                a.io.weights[merit_advantage_row(&a, w.span.begin, work_member(w, tile, slot))];
+        };
+        p.sum_w = team_sum(w.team, weight);
+        p.sum_wu = team_sum(w.team, [&](int slot) {
+            const int place = work_place(w, tile, slot);
+            return w.state[place] & kInV ? m_mul64(weight(slot), w.u[place]) : 0.0;
+        });
     }
     return p;
+}
+
+MERIT_DEVICE_CALL void push_partial(AdvantageStacks *stacks, const merit_advantage_partial &p)
+{
+    merit_advantage_tiles_push(&stacks->partials, p);
+}
+
+// Leaves the partial of the group at the bottom of the stack.
+MERIT_DEVICE_CALL void finish_partials(AdvantageStacks *stacks)
+{
+    stacks->partials.level[0] = merit_advantage_tiles_finish(&stacks->partials);
 }
 
 template <TeamKind kKind>
 MERIT_DEVICE merit_advantage_partial work_find_partial(const merit_advantage_group_args &a,
                                                        AdvantageWork<kKind> &w)
 {
-    if (a.d.transform == MERIT_TRANSFORM_SOFTMAX) work_find_exp_sum(a, w);
     if (work_resident(w)) {
-        work_transform_tile(a, w, 0);
-        return work_tile_partial(a, w, 0);
+        if (a.needs_pairs) team_sync<kKind>(); // every thread looks at the others' rewards
+        if (a.d.transform == MERIT_TRANSFORM_LEAVE_ONE_OUT_LME) work_loo_lme(a, w);
+        for (int64_t tile = 0; tile < work_tiles(w); tile++) {
+            work_transform_tile(a, w, tile);
+        }
     }
+    if (kKind != kTeamBlockWide) return work_tile_partial(a, w, 0);
     if (w.team.rank == 0) w.stacks->partials.count = 0;
     for (int64_t tile = 0; tile < work_tiles(w); tile++) {
         work_visit_tile(a, w, tile);
         const merit_advantage_partial p = work_tile_partial(a, w, tile);
-        if (w.team.rank == 0) merit_advantage_tiles_push(&w.stacks->partials, p);
+        if (w.team.rank == 0) push_partial(w.stacks, p);
     }
-    __syncthreads(); // the pushes of thread 0
-    const merit_advantage_partial p = merit_advantage_tiles_finish(&w.stacks->partials);
+    if (w.team.rank == 0) finish_partials(w.stacks);
+    __syncthreads(); // thread 0's fold
+    const merit_advantage_partial p = w.stacks->partials.level[0];
     __syncthreads(); // read by all before the stack is used again
     return p;
 }
@@ -380,156 +436,25 @@ template <TeamKind kKind>
 MERIT_DEVICE void work_find_deviation_scale(const merit_advantage_group_args &a,
                                             AdvantageWork<kKind> &w, merit_advantage_rule *rule)
 {
-    double sum = 0.0;
-    work_begin_sum(w);
-    for (int64_t tile = 0; tile < work_tiles(w); tile++) {
-        work_visit_tile(a, w, tile);
-        double terms[AdvantageWork<kKind>::kSlots];
-#pragma unroll
-        for (int slot = 0; slot < AdvantageWork<kKind>::kSlots; slot++) {
-            terms[slot] = 0.0;
-            if (!(w.state[slot] & kInV)) continue;
-            const int64_t i = work_member(w, tile, slot);
-            const int64_t row = merit_advantage_row(&a, w.span.begin, i);
-            terms[slot] = merit_advantage_deviation(&a, rule, w.u[slot], i, row, w.group);
-        }
-        sum = team_sum(w.team, terms);
-        work_push_sum(w, sum);
-    }
-    merit_advantage_set_deviation_scale(&a, work_finish_sum(w, sum), rule);
+    const double sum = work_sum(
+        w, [&](int64_t tile) { work_visit_tile(a, w, tile); },
+        [&](int place, int64_t member) {
+            const int64_t row = merit_advantage_row(&a, w.span.begin, member);
+            return merit_advantage_deviation(&a, rule, w.u[place], member, row, w.group);
+        });
+    merit_advantage_set_deviation_scale(&a, sum, rule);
 }
 
-// Deviation of the members of V other than i.
+// Deviation of the members of V other than i, of a resident group.
 template <TeamKind kKind>
 MERIT_DEVICE double work_others_std(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
                                     int64_t i)
 {
     merit_moments r = merit_moments_empty();
     for (int64_t tile = 0; tile < work_tiles(w); tile++) {
-        work_visit_tile(a, w, tile);
         r = merit_moments_merge(r, work_tile_moments(w, tile, i));
     }
     return r.count < 2.0 ? 0.0 : merit_advantage_std(r.m2, r.count, a.d.ddof);
-}
-
-// Advantages --------------------------------------------------------------------------------------
-
-// One member in one set. sum: its running NORMALIZE_FIRST sum.
-template <TeamKind kKind>
-MERIT_DEVICE void work_apply_member(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
-                                    const merit_advantage_rule &rule, bool keep, int64_t i,
-                                    int state, double u, double own, double *sum)
-{
-    const int64_t row = merit_advantage_row(&a, w.span.begin, i);
-    const int in_v = (state & kInV) != 0;
-    const bool live = (state & kInMask) && !(state & kSkipped);
-    double value = 0.0;
-    if (live) {
-        const double *const own_scale = a.d.scale == MERIT_SCALE_LEAVE_ONE_OUT_STD ? &own : NULL;
-        const double c = merit_advantage_centered(&a, &rule, u, in_v, i, row, w.group);
-        value = merit_advantage_scaled(&a, &rule, u, c, in_v, own_scale, &w.saw);
-    }
-    if (a.d.columns != MERIT_COLUMNS_NORMALIZE_FIRST) {
-        const double result = live ? merit_advantage_finished(&a, value, row) : 0.0;
-        merit_advantage_write(&a, row, w.set, result, live && keep);
-        return;
-    }
-    double *const total = a.sums != NULL ? &a.sums[row] : sum;
-    if (w.set == 0) *total = 0.0;
-    if (live) *total = m_fma64(merit_advantage_column_weight(&a, w.set), value, *total);
-    if (w.set < a.num_sets - 1) return;
-    const bool finish = (state & kInMask) && !merit_advantage_row_skipped(&a, row);
-    const double result = finish ? merit_advantage_finished(&a, *total, row) : 0.0;
-    merit_advantage_write(&a, row, 0, result, finish && keep);
-}
-
-template <TeamKind kKind>
-MERIT_DEVICE void work_apply_tile(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
-                                  const merit_advantage_rule &rule, bool keep, int64_t tile,
-                                  double (&sums)[AdvantageWork<kKind>::kSlots])
-{
-    constexpr int kSlots = AdvantageWork<kKind>::kSlots;
-    double own[kSlots];
-#pragma unroll
-    for (int slot = 0; slot < kSlots; slot++) {
-        own[slot] = 0.0;
-    }
-    if (a.d.scale == MERIT_SCALE_LEAVE_ONE_OUT_STD) {
-        const int64_t begin = tile * MERIT_TILE;
-        const int64_t end = w.span.size < begin + MERIT_TILE ? w.span.size : begin + MERIT_TILE;
-        for (int64_t i = begin; i < end; i++) {
-            const double s = work_others_std(a, w, i);
-#pragma unroll
-            for (int slot = 0; slot < kSlots; slot++) {
-                if (work_member(w, tile, slot) == i) own[slot] = s;
-            }
-        }
-    }
-    work_visit_tile(a, w, tile);
-#pragma unroll
-    for (int slot = 0; slot < kSlots; slot++) {
-        const int64_t i = work_member(w, tile, slot);
-        if (i >= w.span.size) continue;
-        work_apply_member(a, w, rule, keep, i, w.state[slot], w.u[slot], own[slot], &sums[slot]);
-    }
-}
-
-template <TeamKind kKind>
-MERIT_DEVICE void work_refuse(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
-                              int threads)
-{
-    for (int64_t i = w.team.rank; i < w.span.size; i += threads) {
-        const int64_t row = merit_advantage_row(&a, w.span.begin, i);
-        if (row >= 0) merit_advantage_write_nan(&a, row);
-    }
-    if (w.team.rank == 0) merit_advantage_write_refused(&a, w.group, w.span.refusal);
-}
-
-// A whole group. records_only: its statistics go to group_records and nothing else is written.
-// Sub-warp teams are never refused, and a group beyond the last has no members.
-template <TeamKind kKind>
-MERIT_DEVICE void work_run_group(const merit_advantage_group_args &a, AdvantageWork<kKind> &w,
-                                 bool records_only)
-{
-    const bool writes = w.group < a.d.groups.num_groups && w.team.rank == 0;
-    double sums[AdvantageWork<kKind>::kSlots];
-    bool any_unequal = false;
-    for (w.set = 0; w.set < a.num_sets; w.set++) {
-        const int64_t at = w.set * a.d.groups.num_groups + w.group; // of its record
-        if (kKind != kTeamSubwarp && w.span.refusal != MERIT_ADVANTAGE_FINE) {
-            if (records_only && writes) a.group_records[at] = merit_advantage_record_empty();
-            continue;
-        }
-        w.saw = 0;
-        work_find_shape(a, w, !records_only);
-        if (kKind != kTeamSubwarp && a.d.groups.index != NULL) {
-            const int saw = team_or_int(w.team, w.saw);
-            if (saw & MERIT_ADVANTAGE_SAW_BAD_INDEX) {
-                w.span.refusal = MERIT_ADVANTAGE_BAD_INDEX;
-                if (records_only && writes) a.group_records[at] = merit_advantage_record_empty();
-                continue;
-            }
-        }
-        const merit_advantage_partial p = work_find_partial(a, w);
-        if (records_only) {
-            if (writes) a.group_records[at] = p.record;
-            continue;
-        }
-        merit_advantage_rule rule = merit_advantage_rule_of(&a, &p, w.set);
-        if (merit_advantage_needs_deviations(&a)) work_find_deviation_scale(a, w, &rule);
-        const bool unequal = !merit_moments_all_equal(w.shape.x_min, w.shape.x_max);
-        any_unequal = any_unequal || unequal;
-        const bool keep = a.d.columns == MERIT_COLUMNS_NORMALIZE_FIRST ? any_unequal : unequal;
-        for (int64_t tile = 0; tile < work_tiles(w); tile++) {
-            work_apply_tile(a, w, rule, keep, tile, sums);
-        }
-        const int saw = team_or_int(w.team, w.saw);
-        if (writes) {
-            merit_advantage_write_group(&a, w.group, w.set, w.span.size, &w.shape, &p, &rule, saw);
-        }
-    }
-    if (kKind == kTeamSubwarp || records_only || w.span.refusal == MERIT_ADVANTAGE_FINE) return;
-    work_refuse(a, w, kKind == kTeamWarp ? kWarpSize : kTeamBlock);
 }
 
 #endif

@@ -69,7 +69,7 @@ typedef struct merit_tile_sum {
     double level[MERIT_TILE_LEVELS];
 } merit_tile_sum;
 
-static inline void merit_tile_sum_push(merit_tile_sum *s, double value)
+MERIT_HD static inline void merit_tile_sum_push(merit_tile_sum *s, double value)
 {
     int depth = 0;
     for (int64_t bits = s->count; bits != 0; bits &= bits - 1) {
@@ -82,7 +82,7 @@ static inline void merit_tile_sum_push(merit_tile_sum *s, double value)
     s->count++;
 }
 
-static inline double merit_tile_sum_finish(const merit_tile_sum *s)
+MERIT_HD static inline double merit_tile_sum_finish(const merit_tile_sum *s)
 {
     int depth = 0;
     for (int64_t bits = s->count; bits != 0; bits &= bits - 1) {

@@ -16,6 +16,12 @@
 #define MERIT_KERNEL(...) static __global__ void __launch_bounds__(__VA_ARGS__)
 #define MERIT_DEVICE static __device__ __forceinline__
 
+// A device function that stays one: for code that several call sites share.
+#define MERIT_DEVICE_CALL static __device__ __noinline__
+
+// On a kernel's argument struct: its address may be taken without a copy into local memory.
+#define MERIT_GRID_CONSTANT __grid_constant__
+
 // MERIT_SHARED(double, partial, [8]);
 #define MERIT_SHARED(type, name, extent) __shared__ type name extent
 

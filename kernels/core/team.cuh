@@ -6,6 +6,8 @@
 //   warp             8 slots, element = 8 rank + slot       groups of at most 256
 //   block of 256     8 slots, element = 256 slot + rank     tiles of 2048
 //
+// The single slot is a register; the others lie in shared memory, so that loops over slots need not be
+// unrolled.
 // Every thread of a team calls every reduction, absent elements bring the neutral value, and every
 // thread gets the result. Teams in one warp stay together: no caller branches on the data of a group
 // around a reduction, except with the warp and block teams.
@@ -22,9 +24,6 @@ enum TeamKind { kTeamSubwarp, kTeamWarp, kTeamBlockWide };
 template <TeamKind kKind>
 struct Team {
     static constexpr int kSlots = kKind == kTeamSubwarp ? 1 : 8;
-    static constexpr int kCapacity = kKind == kTeamSubwarp ? 32
-                                     : kKind == kTeamWarp  ? MERIT_LANES
-                                                           : MERIT_TILE;
     int rank; // in the team
     int width; // threads of a sub-warp team: a power of two
     double *scratch; // block team: shared, 8 values
@@ -37,6 +36,30 @@ MERIT_DEVICE int team_element(const Team<kKind> &team, int slot)
     if (kKind == kTeamSubwarp) return team.rank;
     if (kKind == kTeamWarp) return 8 * team.rank + slot;
     return kTeamBlock * slot + team.rank;
+}
+
+// Where a slot of a tile lies in an array of the team in shared memory: without bank conflicts.
+template <TeamKind kKind>
+MERIT_DEVICE int team_place(const Team<kKind> &team, int slot)
+{
+    if (kKind == kTeamSubwarp) return 0; // a register
+    return (kKind == kTeamWarp ? kWarpSize : kTeamBlock) * slot + team.rank;
+}
+
+// The place of an element, for reading another thread's.
+template <TeamKind kKind>
+MERIT_DEVICE int team_place_of(int element)
+{
+    if (kKind == kTeamWarp) return element % 8 * kWarpSize + element / 8;
+    return element;
+}
+
+// Makes what the team's threads wrote to shared memory visible to them all.
+template <TeamKind kKind>
+MERIT_DEVICE void team_sync(void)
+{
+    if (kKind == kTeamWarp) __syncwarp(kFullWarp);
+    if (kKind == kTeamBlockWide) __syncthreads();
 }
 
 // Reduces one value per thread with a commutative combine(a, b), neighbours first.
@@ -57,20 +80,32 @@ MERIT_DEVICE Value team_reduce(const Team<kKind> &team, Value value, Combine com
     return combine(low, high);
 }
 
-// Canonical sum over the tile.
-template <TeamKind kKind>
-MERIT_DEVICE double team_sum(const Team<kKind> &team, const double (&v)[Team<kKind>::kSlots])
+// Canonical sum over the tile of term(slot), an absent element's being 0.
+template <TeamKind kKind, typename Term>
+MERIT_DEVICE double team_sum(const Team<kKind> &team, Term term)
 {
-    double mine = v[0];
+    double mine;
     if (kKind == kTeamWarp) {
-        mine = m_add64(m_add64(m_add64(v[0], v[1 % Team<kKind>::kSlots]),
-                               m_add64(v[2 % Team<kKind>::kSlots], v[3 % Team<kKind>::kSlots])),
-                       m_add64(m_add64(v[4 % Team<kKind>::kSlots], v[5 % Team<kKind>::kSlots]),
-                               m_add64(v[6 % Team<kKind>::kSlots], v[7 % Team<kKind>::kSlots])));
+        // the tree over the thread's eight lanes, like the digits of a binary counter
+        double pair = 0.0;
+        double quad = 0.0;
+        mine = 0.0;
+#pragma unroll 1
+        for (int slot = 0; slot < 8; slot += 2) {
+            const double two = m_add64(term(slot), term(slot + 1));
+            if (slot % 4 == 0) {
+                pair = two;
+            } else {
+                const double four = m_add64(pair, two);
+                if (slot == 2) quad = four;
+                if (slot == 6) mine = m_add64(quad, four);
+            }
+        }
     } else {
-#pragma unroll
+        mine = term(0);
+#pragma unroll 1
         for (int slot = 1; slot < Team<kKind>::kSlots; slot++) {
-            mine = m_add64(mine, v[slot]);
+            mine = m_add64(mine, term(slot));
         }
     }
     return team_reduce(team, mine, [](double a, double b) { return m_add64(a, b); });

@@ -191,8 +191,7 @@ MERIT_API merit_status merit_advantage_group_workspace(merit_context *ctx,
 // exactly 0 whatever eps is. A NaN or infinite reward makes its own group NaN and no other (BATCH
 // levels: every group). Rows outside mask get +0 and are not read; rows in no group get NaN.
 // advantages may be rewards itself when K is 1 or SEPARATE, the rewards are dense, the dtypes agree
-// and groups have no index (RANK, LEAVE_ONE_OUT_STD and LEAVE_ONE_OUT_LME: groups bounded by 2048).
-// No other overlap is allowed.
+// and groups have no index. No other overlap is allowed.
 // Empty group: nothing written but count 0, NaN statistics, the EMPTY flag. V empty with members in
 // mask: NaN. RANK, LEAVE_ONE_OUT_STD and LEAVE_ONE_OUT_LME take groups of at most 4096: larger ones
 // are NaN and counted (uniform size: rejected). group_* outputs of NORMALIZE_FIRST and SEPARATE
