@@ -21,6 +21,9 @@ constexpr int kWarps = kThreads / kWarpSize;
 constexpr int kBlocksPerSm = 8; // of 256 threads: a full multiprocessor of 2048
 constexpr int kOneBlockRows = 8192; // one launch then costs less than two
 
+constexpr int64_t kTile = MERIT_TILE; // groups whose records fold together, members of a tile
+constexpr int64_t kLanes = MERIT_LANES; // of a tile
+
 typedef merit_advantage_group_args Args;
 
 // Batch records -----------------------------------------------------------------------------------
@@ -63,14 +66,14 @@ MERIT_DEVICE bool block_is_last(uint32_t *ticket, uint32_t amount, uint32_t tota
 MERIT_DEVICE void fold_group_tile(const Args &a, int64_t tile, int64_t tiles)
 {
     const int64_t groups = a.d.groups.num_groups;
-    const int64_t first = tile * MERIT_TILE;
-    const int64_t count = groups - first < MERIT_TILE ? groups - first : MERIT_TILE;
-    const int64_t lanes = count < MERIT_LANES ? count : MERIT_LANES;
+    const int64_t first = tile * kTile;
+    const int64_t count = groups - first < kTile ? groups - first : kTile;
+    const int64_t lanes = count < kLanes ? count : kLanes;
     for (int32_t set = 0; set < a.num_sets; set++) {
         merit_advantage_record *const records = a.group_records + set * groups + first;
         if ((int64_t)threadIdx.x < lanes) {
             merit_advantage_record lane = records[threadIdx.x];
-            for (int64_t g = threadIdx.x + MERIT_LANES; g < count; g += MERIT_LANES) {
+            for (int64_t g = threadIdx.x + kLanes; g < count; g += kLanes) {
                 lane = merit_advantage_record_merge(lane, records[g]);
             }
             records[threadIdx.x] = lane;
@@ -99,10 +102,10 @@ MERIT_DEVICE void fold_batch(const Args &a, int64_t tiles)
 MERIT_DEVICE_CALL void finish_records(const Args &a, int64_t group, int64_t amount)
 {
     const int64_t groups = a.d.groups.num_groups;
-    const int64_t tiles = (groups + MERIT_TILE - 1) / MERIT_TILE;
-    const int64_t tile = group / MERIT_TILE;
-    const int64_t left = groups - tile * MERIT_TILE;
-    const uint32_t total = (uint32_t)(left < MERIT_TILE ? left : MERIT_TILE);
+    const int64_t tiles = (groups + kTile - 1) / kTile;
+    const int64_t tile = group / kTile;
+    const int64_t left = groups - tile * kTile;
+    const uint32_t total = (uint32_t)(left < kTile ? left : kTile);
     if (!block_is_last(&a.tile_tickets[tile], (uint32_t)amount, total)) return;
     fold_group_tile(a, tile, tiles);
     if (!block_is_last(&a.tickets[MERIT_ADVANTAGE_TICKET_BATCH], 1, (uint32_t)tiles)) return;
@@ -176,8 +179,8 @@ MERIT_KERNEL(kThreads) advantage_group_subwarp_kernel(const MERIT_GRID_CONSTANT 
 // Members of a group that a block keeps in shared memory. Comparing all pairs needs the whole group.
 MERIT_HD static inline int resident_members(const Args &a)
 {
-    if (a.needs_pairs && a.size_bound > MERIT_TILE) return MERIT_ADVANTAGE_PAIRS_LIMIT;
-    return MERIT_TILE;
+    if (a.needs_pairs && a.size_bound > kTile) return MERIT_ADVANTAGE_PAIRS_LIMIT;
+    return (int)kTile;
 }
 
 constexpr int kBytesPerMember = 2 * (int)sizeof(double) + 1; // x, u, state
@@ -202,7 +205,7 @@ MERIT_DEVICE void list_split(const Args &a, int64_t group)
 template <TeamKind kKind>
 MERIT_DEVICE void place_work(AdvantageWork<kKind> &w, double *values, int capacity, int first)
 {
-    w.capacity = kKind == kTeamWarp ? MERIT_LANES : capacity;
+    w.capacity = kKind == kTeamWarp ? (int)kLanes : capacity;
     w.x = values + first;
     w.u = values + capacity + first;
     w.state = reinterpret_cast<uint8_t *>(values + 2 * capacity) + first;
@@ -222,7 +225,7 @@ MERIT_KERNEL(kThreads) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT Ar
     w.team.width = kWarpSize;
     w.team.scratch = NULL;
     w.stacks = NULL;
-    place_work(w, values, capacity, warp * MERIT_LANES);
+    place_work(w, values, capacity, warp * (int)kLanes);
     AdvantageWork<kTeamBlockWide> b;
     b.team.rank = threadIdx.x;
     b.team.width = kThreads;
@@ -236,7 +239,7 @@ MERIT_KERNEL(kThreads) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT Ar
             w.group = first + warp;
             if (w.group < groups) {
                 w.span = merit_advantage_span_of(&a, w.group);
-                if (w.span.size <= MERIT_LANES) work_run_group(a, w, records_only);
+                if (w.span.size <= kLanes) work_run_group(a, w, records_only);
             }
             __syncthreads(); // the warps' rewards, before the block's take their place
             int64_t done = 0;
@@ -248,7 +251,7 @@ MERIT_KERNEL(kThreads) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT Ar
                     continue;
                 }
                 done++;
-                if (b.span.size > MERIT_LANES) work_run_group(a, b, records_only);
+                if (b.span.size > kLanes) work_run_group(a, b, records_only);
             }
             __syncthreads(); // and the other way round
             if (records_only) finish_records(a, first, done);
@@ -263,7 +266,7 @@ MERIT_KERNEL(kThreads) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT Ar
 // First partial of a split group: those before it have fewer tiles than this leaves room for.
 MERIT_DEVICE int64_t split_base(const merit_advantage_span &span)
 {
-    return span.begin / MERIT_TILE + span.begin / MERIT_ADVANTAGE_SPLIT_SIZE;
+    return span.begin / kTile + span.begin / MERIT_ADVANTAGE_SPLIT_SIZE;
 }
 
 MERIT_DEVICE_CALL void fold_partials(merit_advantage_partial *partials, int64_t count)
@@ -284,7 +287,7 @@ MERIT_DEVICE void begin_split(const Args &a, AdvantageWork<kTeamBlockWide> &w, d
     w.team.width = kThreads;
     w.team.scratch = scratch;
     w.stacks = NULL;
-    place_work(w, values, MERIT_TILE, 0);
+    place_work(w, values, (int)kTile, 0);
     w.group = entry.group;
     w.span = merit_advantage_span_of(&a, entry.group);
     w.set = 0;
@@ -352,8 +355,8 @@ MERIT_KERNEL(kThreads) advantage_group_split_apply_kernel(const MERIT_GRID_CONST
         for (int64_t tile = split_first_tile(n); tile < work_tiles(w); tile += gridDim.x) {
             w.saw = 0;
             if (refused) {
-                const int64_t begin = tile * MERIT_TILE;
-                for (int64_t i = begin + threadIdx.x; i < begin + MERIT_TILE && i < w.span.size;
+                const int64_t begin = tile * kTile;
+                for (int64_t i = begin + threadIdx.x; i < begin + kTile && i < w.span.size;
                      i += kThreads) {
                     const int64_t row = merit_advantage_row(&a, w.span.begin, i);
                     if (row >= 0) merit_advantage_write_nan(&a, row);
@@ -380,7 +383,7 @@ MERIT_KERNEL(kThreads) advantage_group_split_apply_kernel(const MERIT_GRID_CONST
 
 // Launchers ---------------------------------------------------------------------------------------
 
-constexpr size_t kTileBytes = (size_t)MERIT_TILE * kBytesPerMember;
+constexpr size_t kTileBytes = (size_t)kTile * kBytesPerMember;
 
 int launch_pass(const Args &a, const merit_launch *launch, int first_pass, int last_pass,
                 bool lists_split)
@@ -425,7 +428,7 @@ extern "C" int MERIT_BACKEND_FN(advantage_group)(const merit_advantage_group_arg
         return launch_pass(a, launch, records, apply, false);
     }
     if (a.needs_batch) {
-        const int64_t tiles = (a.d.groups.num_groups + MERIT_TILE - 1) / MERIT_TILE;
+        const int64_t tiles = (a.d.groups.num_groups + kTile - 1) / kTile;
         if (tiles > MERIT_ADVANTAGE_TICKET_NEAR) {
             code = (int)cudaMemsetAsync(a.tile_tickets, 0, (size_t)tiles * sizeof(uint32_t),
                                         launch->stream);

@@ -54,6 +54,8 @@ int simt_launch(void (*call)(const void *kernel, const void *args), const void *
 
 #define MERIT_KERNEL(...) static void
 #define MERIT_DEVICE static inline
+#define MERIT_DEVICE_CALL static inline
+#define MERIT_GRID_CONSTANT
 
 // A reference to an array of known extent: UndefinedBehaviorSanitizer checks its indices.
 #define MERIT_SHARED(type, name, extent)                                            \
