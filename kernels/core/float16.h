@@ -24,6 +24,17 @@ MERIT_HD static inline uint16_t m_to_bf16(float a)
     return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? MERIT_BF16_NAN : rounded);
 }
 
+// binary64 to bf16, rounded once. Narrowed to binary32 toward zero first, with the last bit set when
+// that was inexact: such a value keeps its side of every bf16 midpoint (Boldo, Melquiond 2005).
+MERIT_HD static inline uint16_t m_to_bf16_64(double a)
+{
+    const float near = m_round32(a);
+    const double error = m_sub64(m_abs64((double)near), m_abs64(a)); // its sign is exact
+    const uint32_t bits = m_bits32(near);
+    const uint32_t odd = (error > 0.0 ? bits - 1u : bits) | 1u;
+    return m_to_bf16(m_from_bits32(error > 0.0 || error < 0.0 ? odd : bits));
+}
+
 // A NaN widens to the canonical one, as the hardware conversions do.
 MERIT_HD static inline float m_from_f16(uint16_t word)
 {
