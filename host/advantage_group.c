@@ -7,8 +7,6 @@
 
 enum { MAX_COLUMNS = 1024, MAX_SEPARATE_COLUMNS = 1 << 20 };
 
-#define SIZE_0_1(type, last) (offsetof(type, last) + sizeof(((type *)0)->last))
-
 // Options -----------------------------------------------------------------------------------------
 
 static merit_status check_enums(merit_context *ctx, const merit_advantage_group_desc *d)
@@ -233,7 +231,7 @@ static merit_status prepare(merit_context *ctx, const merit_advantage_group_desc
 {
     merit_advantage_group_desc d = merit_advantage_group_defaults;
     MERIT_TRY(merit_read_struct(ctx, "desc", &d, sizeof d,
-                                SIZE_0_1(merit_advantage_group_desc, batch_record), desc));
+                                MERIT_SIZE_0_1(merit_advantage_group_desc, batch_record), desc));
     MERIT_TRY(check_options(ctx, &d));
     const int64_t rows = d.num_rows;
     const int64_t groups = d.groups.num_groups;
@@ -298,7 +296,7 @@ merit_status merit_advantage_group(merit_context *ctx, const merit_advantage_gro
     MERIT_TRY(merit_begin(ctx, __func__));
     merit_advantage_group_io a = {.struct_size = sizeof a};
     MERIT_TRY(merit_read_struct(ctx, "io", &a, sizeof a,
-                                SIZE_0_1(merit_advantage_group_io, diagnostics), io));
+                                MERIT_SIZE_0_1(merit_advantage_group_io, diagnostics), io));
     merit_advantage_group_args args = {.num_sets = 1};
     merit_layout layout = merit_layout_begin(workspace);
     MERIT_TRY(prepare(ctx, desc, &args, &layout));

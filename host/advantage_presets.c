@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "internal.h"
+#include "check.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -141,28 +141,30 @@ const merit_advantage_group_desc merit_advantage_group_defaults = {DEFAULTS};
 merit_status merit_advantage_group_desc_init(merit_advantage_group_desc *desc, size_t size)
 {
     return merit_init_struct(__func__, desc, size, &merit_advantage_group_defaults, sizeof *desc,
-                             sizeof *desc);
+                             MERIT_SIZE_0_1(merit_advantage_group_desc, batch_record));
 }
 
 merit_status merit_advantage_group_preset(const char *name, merit_advantage_group_desc *desc)
 {
+    // The options are all fields from columns to expected_size.
+    const size_t begin = offsetof(merit_advantage_group_desc, columns);
+    const size_t end = MERIT_SIZE_0_1(merit_advantage_group_desc, expected_size);
     if (name == NULL) {
         return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
     }
     if (desc == NULL) {
         return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
     }
-    if (desc->struct_size < sizeof *desc) {
+    if (desc->struct_size < end) {
         return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
                              "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             sizeof *desc);
+                             end);
     }
     for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) != 0) continue;
-        merit_copy_fields(desc, &presets[i].options, offsetof(merit_advantage_group_desc, columns),
-                          offsetof(merit_advantage_group_desc, expected_size) +
-                              sizeof desc->expected_size);
-        return MERIT_STATUS_OK;
+        if (strcmp(presets[i].name, name) == 0) {
+            merit_copy_fields(desc, &presets[i].options, begin, end);
+            return MERIT_STATUS_OK;
+        }
     }
     return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
 }

@@ -4,6 +4,9 @@
 
 #include "internal.h"
 
+// Bytes of a struct in version 0.1, whose last field was `last`.
+#define MERIT_SIZE_0_1(type, last) (offsetof(type, last) + sizeof(((type *)0)->last))
+
 // Passes a failure up.
 #define MERIT_TRY(expression)                                             \
     do {                                                                  \
