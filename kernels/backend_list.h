@@ -1,2 +1,4 @@
 // The one list of operations. Included with MERIT_OPERATION(op) defined.
 MERIT_OPERATION(advantage_group)
+MERIT_OPERATION(group_index)
+MERIT_OPERATION(advantage_spread)

@@ -218,7 +218,7 @@ typedef enum merit_group_kind {
 typedef struct merit_group_index_desc {
     size_t struct_size;
     int64_t num_rows; // R, 0 .. 2^31 - 1; default 0
-    int64_t num_groups; // N for DENSE; others: ignored
+    int64_t num_groups; // DENSE: N, 0 .. 2^31 - 1; others: ignored; default 0
     int32_t kind; // merit_group_kind; default DENSE
     int32_t id_dtype; // I32 or I64; default I64
 } merit_group_index_desc;
@@ -241,12 +241,14 @@ MERIT_API merit_status merit_group_index_workspace(merit_context *ctx,
                                                    size_t *bytes);
 
 // Ids to the offsets and index of a merit_groups. Integers only, so exact everywhere. Stable: rows
-// of a group keep their order. A negative id puts the row in no group (UNGROUPED); an id >= N does
-// too (DENSE, BAD_ID). Such rows fill the tail of index, in rising order, beyond offsets[N]. R = 0:
-// offsets[0] = 0 (DENSE: all N+1), num_groups N or 0, max_size 0. No aliasing.
-// Levels: all five.
-// Statuses: INVALID_ARGUMENT (NULL ids, offsets or index, R out of range, N < 0, unknown enum
-// value), WORKSPACE_TOO_SMALL, CUDA_ERROR.
+// of a group keep their order. A negative id puts the row in no group (UNGROUPED), and ends a run;
+// an id >= N does too (DENSE, BAD_ID). Such rows fill the tail of index, in rising order, beyond
+// offsets[N]. RUNS and LABELS have at most R groups, so offsets and index can be given on with
+// num_groups = R: the groups past N are empty. R = 0: offsets[0] = 0 (DENSE: all N+1), num_groups N
+// or 0, max_size 0; ids and index may be NULL. No aliasing. One launch for R <= 16384 and
+// N <= 65536. Levels: all five.
+// Statuses: INVALID_ARGUMENT (NULL ids, offsets or index, R or N out of range, unknown enum value,
+// overlap), WORKSPACE_TOO_SMALL, CUDA_ERROR.
 MERIT_API merit_status merit_group_index(merit_context *ctx, const merit_group_index_desc *desc,
                                          const merit_group_index_io *io, void *workspace,
                                          size_t workspace_bytes, merit_stream stream);
@@ -282,12 +284,18 @@ MERIT_API merit_status merit_advantage_spread_workspace(merit_context *ctx,
 //
 //   out[t] = mask[t] ? gain * values[segment(t)] + add[t] : +0
 //
-// Product and sum in binary64, one rounding. Masked tokens are not read and may hold anything.
-// Tokens in no segment are +0: the padding of a uniform layout with group_stride > group_size. A
-// segment whose offsets decrease or leave the tokens writes nothing and is counted (BAD_OFFSETS).
-// add may be out itself when out is F32. One launch. Levels: all five.
-// Statuses: INVALID_ARGUMENT (NULL values or out, unknown enum value, NaN gain, overlap),
-// CUDA_ERROR.
+// Product and sum in binary64, one rounding. Masked tokens are not read and may hold anything. With
+// segments.index, position p is token index[p]. Tokens in no segment are +0: the padding of a
+// uniform layout with group_stride > group_size, and positions before offsets[0] or from offsets[N]
+// on. A segment whose offsets decrease or leave the tokens writes nothing and is counted
+// (BAD_OFFSETS); where offsets decrease, a token inside several other segments gets the value of
+// one of them or +0, the same on every backend. A segment above max_size is NaN
+// (GROUP_TOO_LARGE); an index entry out of range is skipped (BAD_INDEX). A NaN is canonical and
+// stays in its segment. T = 0: nothing written, pointers may be NULL; N = 0: zeros.
+// add may be out itself when out is F32; no other overlap is allowed. The workspace is always 0
+// bytes. One launch. Levels: all five.
+// Statuses: INVALID_ARGUMENT (NULL values or out, T or sizes out of range, unknown enum value, NaN
+// gain, overlap), CUDA_ERROR.
 MERIT_API merit_status merit_advantage_spread(merit_context *ctx,
                                               const merit_advantage_spread_desc *desc,
                                               const merit_advantage_spread_io *io, void *workspace,
