@@ -315,7 +315,7 @@ static bool read_strides(const case_file *c, case_slot *s, case_error *error)
     return true;
 }
 
-static bool measure(case_slot *s, size_t extra_bytes, case_error *error)
+static bool measure(case_slot *s, size_t *extra_left, case_error *error)
 {
     int64_t span = 1;
     s->count = 1;
@@ -335,13 +335,16 @@ static bool measure(case_slot *s, size_t extra_bytes, case_error *error)
     if (s->count == 0) span = 0;
     if (__builtin_mul_overflow((size_t)span, element, &bytes)) return too_large(s, error);
     const size_t held = s->given != NULL ? (size_t)s->given->count * element : 0;
-    if (bytes > held && bytes - held > extra_bytes) return too_large(s, error);
+    const size_t extra = bytes > held ? bytes - held : 0;
+    if (extra > *extra_left) return too_large(s, error);
+    *extra_left -= extra;
     s->bytes = bytes;
     return true;
 }
 
-static bool lay_out(case_file *c, const case_sizes sizes, size_t extra_bytes, case_error *error)
+static bool lay_out(case_file *c, const case_sizes sizes, case_error *error)
 {
+    size_t extra_left = c->extra_bytes;
     for (int i = 0; i < c->num_slots; i++) {
         case_slot *const s = &c->slots[i];
         if (!s->used) continue;
@@ -360,14 +363,13 @@ static bool lay_out(case_file *c, const case_sizes sizes, size_t extra_bytes, ca
                     s->given->name, (long long)full[d], d, s->array->shape, (long long)s->dims[d]);
             }
         }
-        if (!read_strides(c, s, error) || !measure(s, extra_bytes, error)) return false;
+        if (!read_strides(c, s, error) || !measure(s, &extra_left, error)) return false;
     }
     return true;
 }
 
-bool case_bind(case_file *c, size_t extra_bytes, case_error *error)
+bool case_bind(case_file *c, case_error *error)
 {
     case_sizes sizes = {0};
-    return bind_dtypes(c, error) && bind_sizes(c, sizes, error) &&
-           lay_out(c, sizes, extra_bytes, error);
+    return bind_dtypes(c, error) && bind_sizes(c, sizes, error) && lay_out(c, sizes, error);
 }

@@ -275,6 +275,7 @@ static bool take_aliases(case_file *c, case_error *error)
 
 static bool build(case_file *c, size_t extra_bytes, case_error *error)
 {
+    c->extra_bytes = extra_bytes;
     if (!check_keys(c, error) || !find_op(c, error) || !find_status(c, error)) return false;
     c->preset = metadata(c, "merit.preset");
     c->note = metadata(c, "merit.note");
@@ -282,7 +283,7 @@ static bool build(case_file *c, size_t extra_bytes, case_error *error)
            parse_object(c, "merit.check", &c->check, error) &&
            parse_object(c, "merit.alias", &c->alias, error) && set_desc(c, error) &&
            take_tensors(c, error) && take_rules(c, error) && take_aliases(c, error) &&
-           case_bind(c, extra_bytes, error);
+           case_bind(c, error);
 }
 
 bool case_read(case_file *c, const char *path, size_t extra_bytes, case_error *error)

@@ -40,13 +40,15 @@ typedef struct case_file {
     void *desc; // everything set but the pointers
     void *io; // likewise
     field_memory lists;
+    size_t extra_bytes; // bound on memory beyond what the tensors hold: outputs, gaps, workspace
     case_slot slots[CASE_MAX_ARRAYS]; // in the order of op->arrays
     int num_slots;
     case_counter counters[MERIT_NUM_COUNTERS];
 } case_file;
 
-// Reads a case. `extra_bytes` bounds each buffer beyond what its tensor holds (outputs without an
-// expected tensor, strides). False with a sentence: nothing is held then.
+// Reads a case that needs at most `extra_bytes` of memory beyond what its tensors hold (outputs that
+// it does not expect, gaps between strides; as much again for the workspace). False with a sentence:
+// nothing is held then.
 bool case_read(case_file *c, const char *path, size_t extra_bytes, case_error *error);
 
 // As case_read, from memory that outlives the case.
@@ -58,6 +60,6 @@ const char *case_counter_name(int i); // "nan_in"; NULL for a counter without a 
 const char *case_status_name(merit_status status); // "invalid_argument"
 
 // Fits tensors and options together; the second half of case_read.
-bool case_bind(case_file *c, size_t extra_bytes, case_error *error);
+bool case_bind(case_file *c, case_error *error);
 
 #endif

@@ -20,8 +20,6 @@ typedef struct run {
     char sentence[512]; // last error of the call
 } run;
 
-#define MAX_WORKSPACE ((size_t)4 << 30)
-
 // Contents ----------------------------------------------------------------------------------------
 
 // Offset of element i, counted row-major, in a strided buffer.
@@ -120,7 +118,7 @@ static bool make_workspace(run *r, case_error *error)
         r->workspace_bytes = 0;
         return true;
     }
-    if (r->workspace_bytes > MAX_WORKSPACE) {
+    if (r->workspace_bytes > r->c->extra_bytes) {
         return case_fail(error, "the call asks for %zu bytes of workspace", r->workspace_bytes);
     }
     r->workspace = case_memory_new(r->backend, r->workspace_bytes);
