@@ -54,6 +54,21 @@ def signed(rng, rows):
     return Tensor("F32", [rng.random() - .5 for _ in range(rows)])
 
 
+def write_index(golden):
+    rng = random.Random("index")
+    ids = [rng.randrange(-1, 40) for _ in range(3000)]
+    golden.case(FOLDER, "bits_index_dense", "group_index", {"kind": "dense", "num_groups": 40},
+                {"in.ids": Tensor("I32", ids)}, "3000 rows over 40 groups, some in none")
+    golden.case(FOLDER, "bits_index_labels", "group_index", {"kind": "labels"},
+                {"in.ids": Tensor("I64", [x if x < 0 else (x * 0x9E3779B97F4A7C15) % 2 ** 62 for x in ids[:1500]])},
+                "1500 rows under labels of all magnitudes")
+    sizes = [rng.randrange(0, 90) for _ in range(40)]
+    tokens = sum(sizes)
+    golden.case(FOLDER, "bits_spread", "advantage_spread", {"gain": .3, "out_dtype": "bf16"},
+                {"in.segments.offsets": Tensor("I64", offsets_of(sizes)), "in.values": Tensor("F64", [rng.gauss(0, 1) for _ in sizes]),
+                 "in.mask": mask(.8)(rng, tokens), "in.add": signed(rng, tokens)}, "values of 40 segments over their tokens")
+
+
 def write(golden):
     b = Bits(golden)
     b.ragged("std_large", "bf16 rewards, groups up to 5000", [1, 2, 3, 8, 33] + LARGE, {}, "BF16")
@@ -98,3 +113,4 @@ def write(golden):
                                                "in.rewards": Tensor("F32", [values[i] for i in order])}, "rows in the order of groups")
     golden.case(FOLDER, "bits_indexed", OP, {}, {"in.groups.offsets": Tensor("I64", offsets_of(SMALL)), "in.groups.index": Tensor("I32", order),
                                                 "in.rewards": Tensor("F32", values)}, "the same groups through an index")
+    write_index(golden)

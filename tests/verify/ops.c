@@ -2,10 +2,12 @@
 
 #include <string.h>
 
-extern const case_op case_advantage_group;
+extern const case_op case_advantage_group, case_group_index, case_advantage_spread;
 
 static const case_op *const ops[] = {
     &case_advantage_group,
+    &case_group_index,
+    &case_advantage_spread,
 };
 
 const case_op *case_op_at(int i)

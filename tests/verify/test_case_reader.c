@@ -133,8 +133,8 @@ Test(verify, hostile_headers_are_refused_with_the_reason)
 
 Test(verify, absurd_header_lengths_are_refused)
 {
-    static const uint64_t lengths[] = {
-        UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63, INT64_MAX, UINT32_MAX, 1 << 20};
+    static const uint64_t lengths[] = {UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63,
+                                       INT64_MAX,  UINT32_MAX,     1 << 20};
     vf_bytes b = vf_raw("{\"a\":                   }", 0);
     case_error error;
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
