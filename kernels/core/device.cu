@@ -26,9 +26,10 @@ extern "C" int MERIT_BACKEND_FN(device_enter)(int device, int *previous)
 extern "C" int MERIT_BACKEND_FN(device_leave)(int previous)
 {
     int current = previous;
-    const int code = (int)cudaGetDevice(&current);
-    if (code != 0 || current == previous) return code;
-    return (int)cudaSetDevice(previous);
+    const int asked = (int)cudaGetDevice(&current);
+    if (asked == 0 && current == previous) return 0;
+    const int set = (int)cudaSetDevice(previous); // tried even when asking failed
+    return asked != 0 ? asked : set;
 }
 
 extern "C" int MERIT_BACKEND_FN(device_zero)(void *memory, size_t bytes, struct CUstream_st *stream)
