@@ -8,14 +8,17 @@
 #include <xmmintrin.h>
 #endif
 
-// libgomp is not instrumented: tell ThreadSanitizer about the fork and the join.
+// libgomp is not instrumented: tell ThreadSanitizer about the fork and the join, and leave out what
+// happens between libgomp and the first of the two.
 #if defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
 #define TSAN_RELEASE(address) __tsan_release(address)
 #define TSAN_ACQUIRE(address) __tsan_acquire(address)
+#define NOT_INSTRUMENTED __attribute__((no_sanitize("thread")))
 #else
 #define TSAN_RELEASE(address) ((void)(address))
 #define TSAN_ACQUIRE(address) ((void)(address))
+#define NOT_INSTRUMENTED
 #endif
 
 // Floating-point environment ----------------------------------------------------------------------
@@ -75,11 +78,35 @@ static void restore_mode(float_mode mode)
 
 // Ranges ------------------------------------------------------------------------------------------
 
-static void run_part(merit_range_body *body, void *state, int64_t begin, int64_t end)
+// One call of merit_parallel_ranges: blocks of `grain` items, dealt to `parts` threads.
+typedef struct job {
+    merit_range_body *body;
+    void *state;
+    int64_t count;
+    int64_t grain;
+    int64_t blocks;
+    int parts;
+    char fork, join; // places that ThreadSanitizer knows the two by
+} job;
+
+static void run_part(job *j, int part)
 {
+    TSAN_ACQUIRE(&j->fork);
+    const int64_t begin = j->blocks * part / j->parts * j->grain;
+    const int64_t end = j->blocks * (part + 1) / j->parts * j->grain;
     const float_mode mode = enter_default_mode();
-    body(state, begin, end);
+    j->body(j->state, begin, end < j->count ? end : j->count);
     restore_mode(mode);
+    TSAN_RELEASE(&j->join);
+}
+
+NOT_INSTRUMENTED static void run_parts(job *j)
+{
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static, 1) num_threads(j->parts)
+#endif
+    for (int part = 0; part < j->parts; part++)
+        run_part(j, part);
 }
 
 void merit_parallel_ranges(int num_threads, int64_t count, int64_t grain, merit_range_body *body,
@@ -87,27 +114,16 @@ void merit_parallel_ranges(int num_threads, int64_t count, int64_t grain, merit_
 {
     if (count <= 0) return;
     const int64_t blocks = (count + grain - 1) / grain;
-    const int parts = (int)(blocks < num_threads ? blocks : num_threads);
-    if (parts <= 1) {
-        run_part(body, state, 0, count);
+    job j = {.body = body, .state = state, .count = count, .grain = grain, .blocks = blocks};
+    j.parts = (int)(blocks < num_threads ? blocks : num_threads);
+    if (j.parts <= 1) {
+        j.parts = 1;
+        run_part(&j, 0);
         return;
     }
-#ifdef _OPENMP
-    char fork = 0;
-    char join = 0;
-    TSAN_RELEASE(&fork);
-#pragma omp parallel for schedule(static, 1) num_threads(parts)
-    for (int part = 0; part < parts; part++) {
-        TSAN_ACQUIRE(&fork);
-        const int64_t begin = blocks * part / parts * grain;
-        const int64_t end = blocks * (part + 1) / parts * grain;
-        run_part(body, state, begin, end < count ? end : count);
-        TSAN_RELEASE(&join);
-    }
-    TSAN_ACQUIRE(&join);
-#else
-    run_part(body, state, 0, count);
-#endif
+    TSAN_RELEASE(&j.fork);
+    run_parts(&j);
+    TSAN_ACQUIRE(&j.join);
 }
 
 int merit_parallel_default_threads(void)
