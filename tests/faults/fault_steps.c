@@ -1,0 +1,195 @@
+#include "fault_steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// More than 16384 rows: what fits one block takes fewer launches.
+enum {
+    NUM_ROWS = 17000,
+    LARGE_GROUP = 70000,
+    GROUP_SIZE = 8,
+    NUM_GROUPS = NUM_ROWS / GROUP_SIZE,
+    FEW_GROUPS = 32
+};
+enum { WORKSPACE_BYTES = 8 << 20 };
+
+static merit_status create(fault_world *w)
+{
+    return fault_create(&w->ctx);
+}
+
+static merit_status init_workspace(fault_world *w)
+{
+    return merit_workspace_init(w->ctx, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status group_advantages(fault_world *w, const merit_advantage_group_desc *desc)
+{
+    size_t bytes;
+    const merit_status status = merit_advantage_group_workspace(w->ctx, desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    const merit_advantage_group_io io = {.struct_size = sizeof io,
+                                         .rewards = w->rewards,
+                                         .advantages = w->advantages,
+                                         .batch_moments = desc->batch_record ? w->moments : NULL,
+                                         .diagnostics = w->diagnostics};
+    return merit_advantage_group(w->ctx, desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_advantage_group_desc uniform_groups(int64_t num_groups)
+{
+    merit_advantage_group_desc desc;
+    merit_advantage_group_desc_init(&desc, sizeof desc);
+    desc.num_rows = num_groups * GROUP_SIZE;
+    desc.groups.num_groups = num_groups;
+    desc.groups.group_size = GROUP_SIZE;
+    return desc;
+}
+
+static merit_status group_uniform(fault_world *w)
+{
+    const merit_advantage_group_desc desc = uniform_groups(FEW_GROUPS);
+    return group_advantages(w, &desc);
+}
+
+static merit_status group_batch(fault_world *w)
+{
+    merit_advantage_group_desc desc = uniform_groups(NUM_GROUPS);
+    desc.scale_level = MERIT_LEVEL_BATCH;
+    desc.batch_record = 1;
+    return group_advantages(w, &desc);
+}
+
+static merit_status group_offsets(fault_world *w)
+{
+    merit_advantage_group_desc desc = uniform_groups(FEW_GROUPS);
+    desc.groups.group_size = 0;
+    desc.groups.offsets = w->offsets;
+    return group_advantages(w, &desc);
+}
+
+static merit_status group_rank(fault_world *w)
+{
+    merit_advantage_group_desc desc = uniform_groups(FEW_GROUPS);
+    desc.transform = MERIT_TRANSFORM_RANK;
+    return group_advantages(w, &desc);
+}
+
+static merit_status index_groups(fault_world *w, int32_t kind, int64_t num_rows)
+{
+    merit_group_index_desc desc;
+    merit_group_index_desc_init(&desc, sizeof desc);
+    desc.kind = kind;
+    desc.num_rows = num_rows;
+    desc.num_groups = NUM_GROUPS;
+    const merit_group_index_io io = {.struct_size = sizeof io,
+                                     .ids = w->ids,
+                                     .offsets = w->found_offsets,
+                                     .index = w->found_index,
+                                     .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_group_index_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_group_index(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status index_few(fault_world *w)
+{
+    return index_groups(w, MERIT_GROUP_KIND_DENSE, 64);
+}
+
+static merit_status index_dense(fault_world *w)
+{
+    return index_groups(w, MERIT_GROUP_KIND_DENSE, NUM_ROWS);
+}
+
+static merit_status index_runs(fault_world *w)
+{
+    return index_groups(w, MERIT_GROUP_KIND_RUNS, NUM_ROWS);
+}
+
+static merit_status index_labels(fault_world *w)
+{
+    return index_groups(w, MERIT_GROUP_KIND_LABELS, NUM_ROWS);
+}
+
+static merit_status spread(fault_world *w)
+{
+    merit_advantage_spread_desc desc;
+    merit_advantage_spread_desc_init(&desc, sizeof desc);
+    desc.segments.num_groups = NUM_GROUPS;
+    desc.segments.offsets = w->offsets;
+    desc.num_tokens = NUM_ROWS;
+    const merit_advantage_spread_io io = {.struct_size = sizeof io,
+                                          .values = w->rewards,
+                                          .out = w->advantages,
+                                          .diagnostics = w->diagnostics};
+    return merit_advantage_spread(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status group_large(fault_world *w)
+{
+    merit_advantage_group_desc desc = uniform_groups(1);
+    desc.num_rows = LARGE_GROUP;
+    desc.groups.group_size = LARGE_GROUP;
+    return group_advantages(w, &desc);
+}
+
+const fault_step fault_steps[] = {
+    {"merit_context_create", "a new context", create, 1},
+    {"merit_workspace_init", "a workspace", init_workspace, 0},
+    {"merit_advantage_group", "uniform groups", group_uniform, 0},
+    {"merit_advantage_group", "batch statistics", group_batch, 0},
+    {"merit_advantage_group", "offsets of unknown size", group_offsets, 0},
+    {"merit_advantage_group", "ranks", group_rank, 0},
+    {"merit_advantage_group", "a group of 70000", group_large, 0},
+    {"merit_group_index", "few rows", index_few, 0},
+    {"merit_group_index", "dense ids", index_dense, 0},
+    {"merit_group_index", "runs", index_runs, 0},
+    {"merit_group_index", "labels", index_labels, 0},
+    {"merit_advantage_spread", "segments", spread, 0},
+};
+
+const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);
+
+// Memory ------------------------------------------------------------------------------------------
+
+static void *take(size_t bytes)
+{
+    void *memory = NULL;
+    if (posix_memalign(&memory, 256, bytes) != 0) abort();
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+void fault_fill(fault_world *w)
+{
+    w->rewards = take(LARGE_GROUP * sizeof *w->rewards);
+    w->advantages = take(LARGE_GROUP * sizeof *w->advantages);
+    w->offsets = take((NUM_GROUPS + 1) * sizeof *w->offsets);
+    w->ids = take(NUM_ROWS * sizeof *w->ids);
+    w->found_offsets = take((NUM_ROWS + 1) * sizeof *w->found_offsets);
+    w->found_index = take(NUM_ROWS * sizeof *w->found_index);
+    w->moments = take(sizeof *w->moments);
+    w->diagnostics = take(sizeof *w->diagnostics);
+    w->workspace = take(WORKSPACE_BYTES);
+    for (int i = 0; i < NUM_ROWS; i++)
+        w->rewards[i] = (float)(i % 7);
+    for (int i = 0; i < NUM_ROWS; i++)
+        w->ids[i] = (int64_t)i * 7919 % NUM_GROUPS;
+    for (int n = 0; n <= NUM_GROUPS; n++)
+        w->offsets[n] = (int64_t)n * GROUP_SIZE;
+}
+
+void fault_release(fault_world *w)
+{
+    free(w->rewards);
+    free(w->advantages);
+    free(w->offsets);
+    free(w->ids);
+    free(w->found_offsets);
+    free(w->found_index);
+    free(w->moments);
+    free(w->diagnostics);
+    free(w->workspace);
+}

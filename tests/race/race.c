@@ -1,0 +1,123 @@
+// Several contexts at work at once, each on several threads, with one diagnostics struct between them:
+// ThreadSanitizer watches. Results must be the bits of a lone call on one thread.
+#include <merit/merit.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NUM_CONTEXTS = 4, NUM_ROUNDS = 3, NUM_ROWS = 100000, GROUP_SIZE = 8 };
+enum { NUM_GROUPS = NUM_ROWS / GROUP_SIZE, NAN_EVERY = 1000 };
+
+static float rewards[NUM_ROWS];
+static int64_t offsets[NUM_GROUPS + 1];
+static float expected[2][NUM_ROWS]; // uniform groups, offsets
+static merit_diagnostics diagnostics;
+
+static int complain(const merit_context *ctx, const char *what)
+{
+    fprintf(stderr, "%s: %s\n", what, merit_context_last_error(ctx));
+    return 0;
+}
+
+static merit_context *create(int num_threads)
+{
+    merit_context_desc desc;
+    merit_context_desc_init(&desc, sizeof desc);
+    desc.backend = MERIT_BACKEND_CPU;
+    desc.num_threads = num_threads;
+    merit_context *ctx = NULL;
+    if (merit_context_create(&desc, &ctx) != MERIT_STATUS_OK) complain(NULL, "no context");
+    return ctx;
+}
+
+static int compute(merit_context *ctx, int with_offsets, float *advantages)
+{
+    merit_advantage_group_desc desc;
+    merit_advantage_group_desc_init(&desc, sizeof desc);
+    if (merit_advantage_group_preset("trl.group", &desc) != MERIT_STATUS_OK) return 0;
+    desc.num_rows = NUM_ROWS;
+    desc.groups.num_groups = NUM_GROUPS;
+    desc.groups.group_size = with_offsets ? 0 : GROUP_SIZE;
+    desc.groups.offsets = with_offsets ? offsets : NULL;
+    size_t bytes;
+    if (merit_advantage_group_workspace(ctx, &desc, &bytes) != MERIT_STATUS_OK) {
+        return complain(ctx, "workspace");
+    }
+    void *workspace = NULL;
+    if (bytes > 0 && posix_memalign(&workspace, 256, bytes) != 0) return 0;
+    const merit_advantage_group_io io = {.struct_size = sizeof io,
+                                         .rewards = rewards,
+                                         .advantages = advantages,
+                                         .diagnostics = &diagnostics};
+    int ok = merit_workspace_init(ctx, workspace, bytes, NULL) == MERIT_STATUS_OK &&
+             merit_advantage_group(ctx, &desc, &io, workspace, bytes, NULL) == MERIT_STATUS_OK;
+    if (!ok) complain(ctx, "group");
+    free(workspace);
+    return ok;
+}
+
+static int run_rounds(void)
+{
+    float *const advantages = malloc(sizeof expected[0]);
+    int ok = advantages != NULL;
+    for (int round = 0; round < NUM_ROUNDS && ok; round++) {
+        merit_context *const ctx = create(4);
+        ok = ctx != NULL;
+        for (int with_offsets = 0; with_offsets < 2 && ok; with_offsets++) {
+            memset(advantages, 0, sizeof expected[0]);
+            ok = compute(ctx, with_offsets, advantages);
+            if (memcmp(advantages, expected[with_offsets], sizeof expected[0]) != 0) {
+                fprintf(stderr, "other bits than on one thread\n");
+                ok = 0;
+            }
+        }
+        merit_context_destroy(ctx);
+        // Each thread has its own last error.
+        merit_advantage_group_desc desc;
+        merit_advantage_group_desc_init(&desc, sizeof desc);
+        ok = ok && merit_advantage_group_preset("none", &desc) == MERIT_STATUS_NOT_FOUND &&
+             strlen(merit_context_last_error(NULL)) > 0;
+    }
+    free(advantages);
+    return ok;
+}
+
+static void *run_thread(void *passed)
+{
+    *(int *)passed = run_rounds();
+    return NULL;
+}
+
+int main(void)
+{
+    for (int i = 0; i < NUM_ROWS; i++)
+        rewards[i] = (float)(i % 7) + (float)(i % 5) / 3.0f;
+    for (int i = 0; i < NUM_ROWS; i += NAN_EVERY)
+        memset(&rewards[i], 0xff, sizeof rewards[i]);
+    for (int n = 0; n <= NUM_GROUPS; n++)
+        offsets[n] = (int64_t)n * GROUP_SIZE;
+    merit_context *const ctx = create(1);
+    if (ctx == NULL || !compute(ctx, 0, expected[0]) || !compute(ctx, 1, expected[1])) return 1;
+    merit_context_destroy(ctx);
+
+    pthread_t threads[NUM_CONTEXTS];
+    int passed[NUM_CONTEXTS] = {0};
+    for (int i = 0; i < NUM_CONTEXTS; i++) {
+        if (pthread_create(&threads[i], NULL, run_thread, &passed[i]) != 0) return 1;
+    }
+    int failed = 0;
+    for (int i = 0; i < NUM_CONTEXTS; i++) {
+        pthread_join(threads[i], NULL);
+        failed += !passed[i];
+    }
+    const uint64_t calls = 2 + NUM_CONTEXTS * NUM_ROUNDS * 2;
+    const uint64_t nans = calls * (NUM_ROWS / NAN_EVERY);
+    if (diagnostics.count[MERIT_COUNTER_NAN_IN] != nans) {
+        fprintf(stderr, "%llu NaN counted, expected %llu\n",
+                (unsigned long long)diagnostics.count[MERIT_COUNTER_NAN_IN],
+                (unsigned long long)nans);
+        failed++;
+    }
+    return failed > 0;
+}
