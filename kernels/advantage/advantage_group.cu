@@ -2,6 +2,7 @@
 // schedule runs depends on the layout only, and no bit depends on it:
 //
 //   subwarp  uniform groups of at most 32: one member per thread, 256 / width groups per block
+//   plain    the same for the most common options, in fewer registers
 //   mixed    anything else: a block takes eight neighbouring groups, each warp one of at most 256
 //            members, then the whole block the larger ones, tile by tile
 //   split    groups beyond 65536 whose options need one pass over the tiles: their tiles are spread
@@ -139,8 +140,8 @@ MERIT_DEVICE int subwarp_width(int64_t group_size)
     return width;
 }
 
-// grid: any; block: kThreads.
-MERIT_KERNEL(kThreads) advantage_group_subwarp_kernel(const MERIT_GRID_CONSTANT Args a)
+// options: a itself, or a copy in which the compiler sees constants.
+MERIT_DEVICE void run_subwarp(const Args &a, const Args &options)
 {
     const int width = subwarp_width(a.d.groups.group_size);
     const int per_block = kThreads / width;
@@ -158,20 +159,61 @@ MERIT_KERNEL(kThreads) advantage_group_subwarp_kernel(const MERIT_GRID_CONSTANT 
     w.u = &u;
     w.state = &state;
     for (int pass = a.first_pass; pass <= a.last_pass; pass++) {
-        const bool records_only = pass == MERIT_ADVANTAGE_PASS_RECORDS;
+        const bool records_only = options.needs_batch && pass == MERIT_ADVANTAGE_PASS_RECORDS;
         for (int64_t first = (int64_t)blockIdx.x * per_block; first < groups;
              first += (int64_t)gridDim.x * per_block) {
             w.group = first + threadIdx.x / width;
             w.span.begin = w.group * a.d.groups.group_stride;
             w.span.size = w.group < groups ? a.d.groups.group_size : 0;
             w.span.refusal = MERIT_ADVANTAGE_FINE;
-            work_run_group(a, w, records_only);
+            work_run_group(options, w, records_only);
             const int64_t left = groups - first;
             if (records_only) finish_records(a, first, left < per_block ? left : per_block);
         }
         __syncthreads(); // one block making both passes: the folded record
     }
     if (a.last_pass == MERIT_ADVANTAGE_PASS_APPLY) write_outside(a);
+}
+
+// grid: any; block: kThreads.
+MERIT_KERNEL(kThreads, 1) advantage_group_subwarp_kernel(const MERIT_GRID_CONSTANT Args a)
+{
+    run_subwarp(a, a);
+}
+
+// The same for merit_advantage_is_plain, with all options that it fixes as constants: a third of the
+// registers.
+// grid: any; block: kThreads.
+MERIT_KERNEL(kThreads) advantage_group_plain_kernel(const MERIT_GRID_CONSTANT Args a)
+{
+    Args plain = a;
+    plain.d.num_columns = 1;
+    plain.d.reward_row_stride = 1;
+    plain.d.reward_column_stride = 1;
+    plain.d.reward_dtype = MERIT_DTYPE_F32;
+    plain.d.advantage_dtype = MERIT_DTYPE_F32;
+    plain.d.columns = MERIT_COLUMNS_COMBINE_FIRST;
+    plain.d.transform = MERIT_TRANSFORM_NONE;
+    plain.d.center_level = MERIT_LEVEL_GROUP;
+    plain.d.scale_level = MERIT_LEVEL_GROUP;
+    plain.d.scale = a.d.scale == MERIT_SCALE_NONE ? MERIT_SCALE_NONE : MERIT_SCALE_STD;
+    plain.d.invalid = MERIT_INVALID_PROPAGATE;
+    plain.d.map = MERIT_MAP_IDENTITY;
+    plain.d.low = -INFINITY;
+    plain.d.high = INFINITY;
+    plain.d.gain = 1.0f;
+    plain.d.groups.offsets = NULL;
+    plain.d.groups.index = NULL;
+    plain.io.column_weights = NULL;
+    plain.io.mask = NULL;
+    plain.io.stats_mask = NULL;
+    plain.io.weights = NULL;
+    plain.io.add = NULL;
+    plain.num_sets = 1;
+    plain.needs_pairs = 0;
+    plain.needs_batch = 0;
+    plain.sums = NULL;
+    run_subwarp(a, plain);
 }
 
 // Mixed schedule ----------------------------------------------------------------------------------
@@ -212,7 +254,7 @@ MERIT_DEVICE void place_work(AdvantageWork<kKind> &w, double *values, int capaci
 }
 
 // grid: any; block: kThreads; dynamic shared memory: mixed_shared_bytes.
-MERIT_KERNEL(kThreads) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT Args a)
+MERIT_KERNEL(kThreads, 1) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT Args a)
 {
     MERIT_SHARED(double, scratch, [kWarps]);
     MERIT_SHARED(AdvantageStacks, stacks, [1]);
@@ -296,7 +338,7 @@ MERIT_DEVICE void begin_split(const Args &a, AdvantageWork<kTeamBlockWide> &w, d
 
 // Partials of all tiles of the listed groups; the last block of a group folds them.
 // grid: any; block: kThreads; dynamic shared memory: one tile.
-MERIT_KERNEL(kThreads) advantage_group_split_kernel(const MERIT_GRID_CONSTANT Args a)
+MERIT_KERNEL(kThreads, 1) advantage_group_split_kernel(const MERIT_GRID_CONSTANT Args a)
 {
     MERIT_SHARED(double, scratch, [kWarps]);
     MERIT_DYN_SMEM(double, values);
@@ -335,7 +377,7 @@ MERIT_KERNEL(kThreads) advantage_group_split_kernel(const MERIT_GRID_CONSTANT Ar
 // Advantages of the listed groups; the last block of a group writes its group_* outputs, the last
 // block of the grid empties the list.
 // grid: any; block: kThreads; dynamic shared memory: one tile.
-MERIT_KERNEL(kThreads) advantage_group_split_apply_kernel(const MERIT_GRID_CONSTANT Args a)
+MERIT_KERNEL(kThreads, 1) advantage_group_split_apply_kernel(const MERIT_GRID_CONSTANT Args a)
 {
     MERIT_SHARED(double, scratch, [kWarps]);
     MERIT_DYN_SMEM(double, values);
@@ -405,6 +447,10 @@ int launch_pass(const Args &a, const merit_launch *launch, int first_pass, int l
     const int64_t limit = (int64_t)launch->num_sms * kBlocksPerSm;
     const bool both = first_pass != last_pass;
     const unsigned blocks = both ? 1u : (unsigned)(chunks < limit ? chunks : limit);
+    if (merit_advantage_is_plain(&a)) {
+        return MERIT_LAUNCH(advantage_group_plain_kernel, dim3(blocks), dim3(kThreads), 0,
+                            launch->stream, args);
+    }
     if (subwarp) {
         return MERIT_LAUNCH(advantage_group_subwarp_kernel, dim3(blocks), dim3(kThreads), 0,
                             launch->stream, args);
@@ -457,7 +503,8 @@ extern "C" int MERIT_BACKEND_FN(advantage_group_load)(const merit_launch *limits
 {
     (void)limits;
     cudaFuncAttributes attributes;
-    int code = (int)cudaFuncGetAttributes(&attributes, advantage_group_subwarp_kernel);
+    int code = (int)cudaFuncGetAttributes(&attributes, advantage_group_plain_kernel);
+    if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, advantage_group_subwarp_kernel);
     if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, advantage_group_mixed_kernel);
     if (code == 0) {
         code = (int)cudaFuncSetAttribute(advantage_group_mixed_kernel,

@@ -491,7 +491,7 @@ int MERIT_BACKEND_FN(advantage_group)(const merit_advantage_group_args *args,
     merit_advantage_group_args a = *args;
     a.first_pass = MERIT_ADVANTAGE_PASS_APPLY;
     const int64_t groups = a.d.groups.num_groups;
-    if (advantage_group_dense_takes(&a)) {
+    if (merit_advantage_is_plain(&a)) {
         merit_parallel_ranges(launch->num_threads, groups, ADVANTAGE_DENSE_GRAIN, run_dense, &a);
     } else {
         if (a.needs_batch) {

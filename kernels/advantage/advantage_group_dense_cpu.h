@@ -209,7 +209,7 @@ typedef struct dense_statistics {
 DENSE_INLINE int dense_block(const merit_advantage_group_args *a, int64_t first, int size,
                              dense_statistics *out)
 {
-    if (size < 2 || size > DENSE_MAX_SIZE) __builtin_unreachable(); // advantage_group_dense_takes
+    if (size < 2 || size > DENSE_MAX_SIZE) __builtin_unreachable(); // merit_advantage_is_plain
     const int64_t stride = a->d.groups.group_stride;
     const double count = (double)size;
     const d8 zero = splat8(0.0);
@@ -320,26 +320,6 @@ static inline void dense_outputs(const merit_advantage_group_args *a, int64_t fi
         uint8_t *const keep = a->io.keep + (first + l) * a->d.groups.group_stride;
         memset(keep, !merit_moments_all_equal(s->min[l], s->max[l]), (size_t)size);
     }
-}
-
-// Whether dense_block knows every option of the call.
-static int advantage_group_dense_takes(const merit_advantage_group_args *a)
-{
-    const merit_advantage_group_desc *const d = &a->d;
-    const merit_advantage_group_io *const io = &a->io;
-    const int layout = d->groups.group_size >= 2 && d->groups.group_size <= DENSE_MAX_SIZE &&
-                       d->num_columns == 1 && d->reward_row_stride == 1 &&
-                       d->reward_dtype == MERIT_DTYPE_F32 && d->advantage_dtype == MERIT_DTYPE_F32;
-    const int inputs = io->column_weights == NULL && io->mask == NULL && io->stats_mask == NULL &&
-                       io->weights == NULL && io->add == NULL;
-    const int center = d->center == MERIT_CENTER_NONE || d->center == MERIT_CENTER_MEAN ||
-                       d->center == MERIT_CENTER_LEAVE_ONE_OUT;
-    const int scale = d->scale == MERIT_SCALE_NONE || d->scale == MERIT_SCALE_STD;
-    const int levels = d->center_level == MERIT_LEVEL_GROUP &&
-                       d->scale_level == MERIT_LEVEL_GROUP && !a->needs_batch;
-    const int plain = d->transform == MERIT_TRANSFORM_NONE && d->map == MERIT_MAP_IDENTITY &&
-                      d->low == -INFINITY && d->high == INFINITY && d->gain == 1.0f;
-    return layout && inputs && center && scale && levels && plain;
 }
 
 // Some literal sizes, so that the loops over members unroll and values stay in registers.
