@@ -227,11 +227,13 @@ static merit_advantage_partial tile_partial(group_work *w, int64_t tile)
     const int length = tile_length(w, tile);
     merit_advantage_partial p = merit_advantage_partial_empty();
     p.record.moments = tile_moments(w, tile, -1);
-    for (int j = 0; j < length; j++) {
+    const int nonzero = w->args->d.scale == MERIT_SCALE_NONZERO_SHARE;
+    const int best = w->args->d.center == MERIT_CENTER_RUNNER_UP;
+    for (int j = 0; j < length && (nonzero || best); j++) {
         const double u = w->u[place + j];
         if (!(w->state[place + j] & IN_V)) continue;
         if (u != 0.0) p.record.nonzero += 1.0;
-        p = merit_advantage_merge_best(p, u, -m_inf64(), tile * MERIT_TILE + j);
+        if (best) p = merit_advantage_merge_best(p, u, -m_inf64(), tile * MERIT_TILE + j);
     }
     if (weights == NULL) return p;
     for (int sum = 0; sum < 2; sum++) {
@@ -407,7 +409,7 @@ static void run_dense(void *state, int64_t begin, int64_t end)
     int64_t group = begin;
     for (; group + DENSE_WIDTH <= end; group += DENSE_WIDTH) {
         dense_statistics statistics;
-        if (!dense_sized_block(a, group, size, &statistics)) {
+        if (!dense_known_block(a, group, size, outputs ? &statistics : NULL)) {
             run_groups(state, group, group + DENSE_WIDTH);
         } else if (outputs) {
             dense_outputs(a, group, size, &statistics);
