@@ -1,17 +1,33 @@
-// The kernels that the emulator is tested with.
+// Kernels with one planted bug each, and their sound twins.
 #ifndef MERIT_SIMT_PLANTED_H
 #define MERIT_SIMT_PLANTED_H
 
-struct planted_args {
-    const float *in;
-    float *out;
-    const int *offsets; // [num_groups + 1]
-    double *partials; // [blocks]
-    unsigned *ticket;
-    int num_groups, count;
-};
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-int planted_launch_ragged(const planted_args &args, int blocks);
-int planted_launch_ticket(const planted_args &args, int blocks);
+enum { PLANTED_THREADS = 256, PLANTED_BLOCKS = 5, PLANTED_GROUPS = 12 };
+
+typedef struct planted_args {
+    const float *in; // [count]
+    float *out; // [count]
+    const int *offsets; // [PLANTED_GROUPS + 1], the last is count
+    double *partials; // [PLANTED_BLOCKS]
+    unsigned *ticket; // 0 between launches
+    int count;
+    int one; // 1: what the compiler must not know
+} planted_args;
+
+typedef struct planted_bug {
+    const char *name;
+    int (*launch)(const planted_args *args, int sound);
+} planted_bug;
+
+extern const planted_bug planted_bugs[];
+extern const int num_planted_bugs;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -87,7 +87,6 @@ static void finish_thread()
     simt_make_waiting(warp, bit);
     warp.exited |= bit;
     s.live--;
-    simt_release(&s.end);
     simt_run_next();
 }
 
@@ -101,6 +100,19 @@ void simt_fiber_main()
 }
 
 // Blocks ------------------------------------------------------------------------------------------
+
+// Each block has addresses of its own: it must not seem ordered after an earlier one.
+static char *orders_of_block()
+{
+#if defined(SIMT_TSAN)
+    enum { BLOCKS = 4096 };
+    static char orders[BLOCKS][SIMT_BLOCK_ORDERS];
+    return orders[blocks % BLOCKS];
+#else
+    static char orders[SIMT_BLOCK_ORDERS];
+    return orders;
+#endif
+}
 
 static void run_block(unsigned x, unsigned y, unsigned z)
 {
@@ -116,22 +128,19 @@ static void run_block(unsigned x, unsigned y, unsigned z)
     }
     s.live = s.threads;
     s.at_barrier = 0;
+    s.orders = orders_of_block();
     s.ready_warps = 0xffffffffu >> (SIMT_MAX_WARPS - s.warps);
     simt_draw_warp_order();
     simt_begin_shared();
-    simt_release(&s.begin);
+    simt_begin_fibers();
 
     simt_cuda_thread *const first = simt_next();
     simt_current = first;
     simt_switch(&s.host, &first->fiber);
     simt_current = nullptr;
 
-    simt_acquire(&s.end);
-    if (s.failed) {
-        simt_abandon_fibers();
-    } else {
-        simt_end_shared();
-    }
+    simt_end_fibers();
+    if (!s.failed) simt_end_shared();
     blocks++;
 }
 
@@ -216,6 +225,7 @@ static int launch(dim3 grid, dim3 block)
     s.active = true;
     run_grid();
     s.active = false;
+    simt_acquire(&s.end);
     simt_note_static_shared(s.kernel, simt_static_shared_bytes());
     return s.failed ? cudaErrorLaunchFailure : cudaSuccess;
 }

@@ -52,7 +52,7 @@ int simt_barrier(simt_operation operation, int predicate, const char *file, int 
                   simt_operation_name(s.barrier.operation), simt_base_name(s.barrier.file),
                   s.barrier.line);
     }
-    char *const order = &s.barrier_order[s.barriers % 2];
+    char *const order = &s.orders[s.barriers % SIMT_BARRIER_ORDERS];
     simt_release(order);
     s.barrier_count += predicate != 0;
     if (++s.at_barrier == s.threads) {
@@ -207,7 +207,9 @@ static simt_gathering &join(simt_warp_state &warp, const simt_wait &wait)
     simt_gathering &g = warp.gathering[warp.gatherings++];
     g.first = wait;
     g.arrived = 0;
-    if (wait.operation == SIMT_SYNCWARP) g.order = &warp.order[warp.syncwarps++ % SIMT_ORDERS];
+    const unsigned turn = warp.syncwarps++ % SIMT_WARP_ORDERS;
+    g.order = simt_state.orders + SIMT_BARRIER_ORDERS +
+              simt_self()->warp * SIMT_WARP_ORDERS + turn;
     return g;
 }
 

@@ -67,7 +67,13 @@ struct simt_gathering {
     char *order; // address that ThreadSanitizer orders __syncwarp by
 };
 
-enum { SIMT_ORDERS = 64 };
+// Addresses of a block by which ThreadSanitizer orders its threads. They are taken in turn: a thread
+// ahead must not hide what one behind has yet to see.
+enum {
+    SIMT_BARRIER_ORDERS = 2,
+    SIMT_WARP_ORDERS = 8,
+    SIMT_BLOCK_ORDERS = SIMT_BARRIER_ORDERS + SIMT_MAX_WARPS * SIMT_WARP_ORDERS
+};
 
 struct simt_warp_state {
     unsigned ready; // lanes that can run
@@ -79,8 +85,6 @@ struct simt_warp_state {
     int argument[SIMT_LANES], width[SIMT_LANES];
     uint64_t result[SIMT_LANES];
     unsigned syncwarps;
-    char order
-        [SIMT_ORDERS]; // taken in turn: a lane ahead must not hide what one behind has yet to see
 };
 
 enum simt_policy { SIMT_WARPS_AHEAD, SIMT_UNIFORM, SIMT_DESCENDING, SIMT_ASCENDING };
@@ -93,7 +97,7 @@ struct simt_executor {
     const char *name;
     size_t dynamic_bytes;
     bool active, failed;
-    char begin, end; // addresses that ThreadSanitizer orders launch and threads by
+    char begin, end; // addresses by which ThreadSanitizer orders threads and launch
 
     // The block
     unsigned threads, warps, live;
@@ -102,7 +106,7 @@ struct simt_executor {
     simt_wait barrier; // what the first thread brought
     unsigned at_barrier, barriers;
     int barrier_count, barrier_result;
-    char barrier_order[2]; // in turn, as in simt_warp_state
+    char *orders; // [SIMT_BLOCK_ORDERS]
 
     // The order
     simt_policy policy;
@@ -120,7 +124,8 @@ uint64_t simt_seed();
 // simt_fiber.cpp
 bool simt_make_fibers(unsigned count);
 void simt_switch(simt_fiber *from, simt_fiber *to);
-void simt_abandon_fibers(); // after a failure: all start anew
+void simt_begin_fibers(); // of a block
+void simt_end_fibers();
 void simt_fiber_main(); // what a fiber runs; in simt.cpp
 
 // simt_shared.cpp

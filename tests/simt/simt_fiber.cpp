@@ -12,7 +12,6 @@ static const size_t stack_bytes = 256 * 1024;
 static const size_t stack_bytes = 64 * 1024;
 #endif
 
-static unsigned fibers_made;
 
 static void start_fiber()
 {
@@ -125,6 +124,63 @@ void simt_switch(simt_fiber *from, simt_fiber *to)
 
 // Making them -------------------------------------------------------------------------------------
 
+#if defined(SIMT_TSAN)
+// For ThreadSanitizer the threads of different blocks are different threads, which nothing but the launch
+// and fences orders: a block takes the next fibers of a pool. Only blocks that are far apart in the
+// order of execution share fibers.
+enum { POOL = 2 * SIMT_MAX_THREADS };
+static simt_fiber pool[POOL];
+static unsigned next_in_pool, first_of_block;
+
+bool simt_make_fibers(unsigned)
+{
+    if (pool[0].stack != nullptr) return true;
+    void *const memory = mmap(nullptr, POOL * stack_bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return false;
+    for (unsigned i = 0; i < POOL; i++) {
+        pool[i].stack = static_cast<char *>(memory) + i * stack_bytes;
+        pool[i].stack_bytes = stack_bytes;
+    }
+    return true;
+}
+
+static void start_anew(simt_fiber *fiber)
+{
+    if (fiber->tsan != nullptr) __tsan_destroy_fiber(fiber->tsan);
+    fiber->tsan = __tsan_create_fiber(0);
+    prepare(fiber);
+}
+
+void simt_begin_fibers()
+{
+    const unsigned count = simt_state.threads;
+    first_of_block = next_in_pool + count <= POOL ? next_in_pool : 0;
+    next_in_pool = first_of_block + count;
+    for (unsigned i = 0; i < count; i++) {
+        simt_fiber *const fiber = &pool[first_of_block + i];
+        if (fiber->tsan == nullptr) start_anew(fiber); // a millisecond: not before it is needed
+        simt_state.thread[i].fiber = *fiber;
+    }
+    simt_release(&simt_state.begin);
+}
+
+void simt_end_fibers()
+{
+    void *const host = __tsan_get_current_fiber();
+    for (unsigned i = 0; i < simt_state.threads; i++) {
+        simt_fiber &fiber = simt_state.thread[i].fiber;
+        // Each thread, one that did not come to its end too, is before the end of the launch.
+        __tsan_switch_to_fiber(fiber.tsan, __tsan_switch_to_fiber_no_sync);
+        simt_release(&simt_state.end);
+        __tsan_switch_to_fiber(host, __tsan_switch_to_fiber_no_sync);
+        if (simt_state.failed) start_anew(&fiber);
+        pool[first_of_block + i] = fiber;
+    }
+}
+#else
+static unsigned fibers_made;
+
 bool simt_make_fibers(unsigned count)
 {
     if (count <= fibers_made) return true;
@@ -140,26 +196,26 @@ bool simt_make_fibers(unsigned count)
         fiber.stack_bytes = stack_bytes;
         if (mprotect(fiber.stack, stack_bytes, PROT_READ | PROT_WRITE) != 0) return false;
         prepare(&fiber);
-#if defined(SIMT_TSAN)
-        fiber.tsan = __tsan_create_fiber(0);
-#endif
     }
     fibers_made = count;
     return true;
 }
 
-void simt_abandon_fibers()
+void simt_begin_fibers()
 {
+}
+
+// After a failure all fibers start anew, wherever they were.
+void simt_end_fibers()
+{
+    if (!simt_state.failed) return;
     for (unsigned i = 0; i < fibers_made; i++) {
         simt_fiber &fiber = simt_state.thread[i].fiber;
 #if defined(SIMT_ASAN)
         __asan_unpoison_memory_region(fiber.stack, fiber.stack_bytes);
         fiber.fake_stack = nullptr;
 #endif
-#if defined(SIMT_TSAN)
-        __tsan_destroy_fiber(fiber.tsan);
-        fiber.tsan = __tsan_create_fiber(0);
-#endif
         prepare(&fiber);
     }
 }
+#endif
