@@ -72,6 +72,19 @@ missing_syncwarp_kernel(const planted_args args)
     args.out[tid] = values[tid ^ 1];
 }
 
+// A shuffle stands where memory needs __syncwarp: it moves registers and orders no memory.
+template <bool kSound>
+MERIT_KERNEL(kThreads)
+shuffle_as_fence_kernel(const planted_args args)
+{
+    MERIT_SHARED(float, values, [kThreads]);
+    const int tid = (int)threadIdx.x;
+    values[tid] = args.in[tid];
+    const float other = __shfl_xor_sync(kFullWarp, values[tid], 2);
+    if (kSound) __syncwarp();
+    args.out[tid] = m_add(values[tid ^ 1], other);
+}
+
 // 64 threads increment one counter.
 template <bool kSound>
 MERIT_KERNEL(kThreads)
@@ -294,6 +307,7 @@ misaligned_kernel(const planted_args args)
 PLANTED(missing_raw, 1, 0)
 PLANTED(missing_war, PLANTED_BLOCKS, 0)
 PLANTED(missing_syncwarp, 1, 0)
+PLANTED(shuffle_as_fence, 1, 0)
 PLANTED(lost_update, 1, 0)
 PLANTED(global_bounds, PLANTED_BLOCKS, 0)
 PLANTED(static_read, 1, 0)
@@ -316,9 +330,9 @@ PLANTED(misaligned, 1, 0)
 #name, launch_##name \
     }
 extern "C" const planted_bug planted_bugs[] = {
-    ROW(missing_raw),   ROW(missing_war),        ROW(missing_syncwarp), ROW(lost_update),
-    ROW(global_bounds), ROW(static_read),        ROW(static_write),     ROW(dynamic_read),
-    ROW(uninitialized), ROW(divergent_barrier),  ROW(two_barriers),     ROW(divergent_shuffle),
-    ROW(returned_lane), ROW(two_shuffles),       ROW(foreign_mask),     ROW(inactive_source),
-    ROW(missing_fence), ROW(overlapping_blocks), ROW(misaligned)};
+    ROW(missing_raw),       ROW(missing_war),   ROW(missing_syncwarp),   ROW(shuffle_as_fence),
+    ROW(lost_update),       ROW(global_bounds), ROW(static_read),        ROW(static_write),
+    ROW(dynamic_read),      ROW(uninitialized), ROW(divergent_barrier),  ROW(two_barriers),
+    ROW(divergent_shuffle), ROW(returned_lane), ROW(two_shuffles),       ROW(foreign_mask),
+    ROW(inactive_source),   ROW(missing_fence), ROW(overlapping_blocks), ROW(misaligned)};
 extern "C" const int num_planted_bugs = (int)(sizeof planted_bugs / sizeof planted_bugs[0]);

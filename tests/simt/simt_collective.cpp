@@ -208,8 +208,7 @@ static simt_gathering &join(simt_warp_state &warp, const simt_wait &wait)
     g.first = wait;
     g.arrived = 0;
     const unsigned turn = warp.syncwarps++ % SIMT_WARP_ORDERS;
-    g.order = simt_state.orders + SIMT_BARRIER_ORDERS +
-              simt_self()->warp * SIMT_WARP_ORDERS + turn;
+    g.order = simt_state.orders + SIMT_BARRIER_ORDERS + simt_self()->warp * SIMT_WARP_ORDERS + turn;
     return g;
 }
 

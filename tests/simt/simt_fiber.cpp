@@ -12,7 +12,6 @@ static const size_t stack_bytes = 256 * 1024;
 static const size_t stack_bytes = 64 * 1024;
 #endif
 
-
 static void start_fiber()
 {
     simt_fiber_main();

@@ -110,6 +110,7 @@ static const expectation expectations[] = {
     {"missing_raw", "tsan", 1, 0, 0, {"data race", "in missing_raw_kernel<false>"}},
     {"missing_war", "tsan", 1, 0, 0, {"data race", "planted_block_sum<false>"}},
     {"missing_syncwarp", "tsan", 1, 0, 0, {"data race", "in missing_syncwarp_kernel<false>"}},
+    {"shuffle_as_fence", "tsan", 1, 0, 0, {"data race", "in shuffle_as_fence_kernel<false>"}},
     {"lost_update", "tsan", 1, 0, 0, {"data race", "in lost_update_kernel<false>"}},
     {"missing_fence", "tsan", 1, 0, 0, {"data race", "in missing_fence_kernel<false>"}},
     {"overlapping_blocks", "tsan", 1, 0, 0, {"data race", "in overlapping_blocks_kernel<false>"}},
@@ -150,6 +151,7 @@ int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
     directory = argv[1];
+    setenv("TSAN_OPTIONS", "atexit_sleep_ms=0", 1);
     int failures = 0;
     for (const expectation &e : expectations) {
         const outcome o = run(e.build, std::string(e.bug) + " " + std::to_string(e.seeds));
