@@ -105,7 +105,7 @@ MERIT_KERNEL(kThreads) atomics_kernel(const semantics_args args)
     atomicXor(&args.words[5], tid);
     atomicInc(&args.words[6], 9);
     atomicSub(&args.words[7], 2u);
-    for (unsigned old = args.words[8], seen;; old = seen) { // a counter by compare-and-swap
+    for (unsigned old = 0, seen;; old = seen) { // a counter by compare-and-swap
         seen = atomicCAS(&args.words[8], old, old + 3);
         if (seen == old) break;
     }
