@@ -12,106 +12,13 @@
 // groups folds it, and the last of those folds the tiles; a second run applies. One block does both
 // for at most 8192 rows.
 #include "../backend.h"
-#include "advantage_group_apply.cuh"
+#include "advantage_group_split.cuh"
 
 namespace
 {
 
-constexpr int kThreads = kTeamBlock;
-constexpr int kWarps = kThreads / kWarpSize;
 constexpr int kBlocksPerSm = 8; // of 256 threads: a full multiprocessor of 2048
 constexpr int kOneBlockRows = 8192; // one launch then costs less than two
-
-constexpr int64_t kTile = MERIT_TILE; // groups whose records fold together, members of a tile
-constexpr int64_t kLanes = MERIT_LANES; // of a tile
-
-typedef merit_advantage_group_args Args;
-
-// Batch records -----------------------------------------------------------------------------------
-
-struct MergeRecords {
-    MERIT_HD merit_advantage_record operator()(merit_advantage_record a,
-                                               merit_advantage_record b) const
-    {
-        return merit_advantage_record_merge(a, b);
-    }
-};
-
-struct MergePartials {
-    MERIT_HD merit_advantage_partial operator()(merit_advantage_partial a,
-                                                merit_advantage_partial b) const
-    {
-        return merit_advantage_partial_merge(a, b);
-    }
-};
-
-// True in every thread of the block that brought *ticket to `total`; the block's earlier writes are
-// visible to it, and the ticket is back at 0.
-MERIT_DEVICE bool block_is_last(uint32_t *ticket, uint32_t amount, uint32_t total)
-{
-    MERIT_SHARED(int, last, [1]);
-    __threadfence(); // this thread's results, before the ticket tells of them
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        last[0] = atomicAdd(ticket, amount) + amount == total;
-        if (last[0]) *ticket = 0;
-    }
-    __syncthreads();
-    const bool is_last = last[0] != 0;
-    __syncthreads(); // read before the next call writes it
-    if (is_last) __threadfence(); // the others' results, behind their tickets
-    return is_last;
-}
-
-// Folds one tile of 2048 groups in every set, in place: lanes in rising order, then the lane tree.
-MERIT_DEVICE void fold_group_tile(const Args &a, int64_t tile, int64_t tiles)
-{
-    const int64_t groups = a.d.groups.num_groups;
-    const int64_t first = tile * kTile;
-    const int64_t count = groups - first < kTile ? groups - first : kTile;
-    const int64_t lanes = count < kLanes ? count : kLanes;
-    for (int32_t set = 0; set < a.num_sets; set++) {
-        merit_advantage_record *const records = a.group_records + set * groups + first;
-        if ((int64_t)threadIdx.x < lanes) {
-            merit_advantage_record lane = records[threadIdx.x];
-            for (int64_t g = threadIdx.x + kLanes; g < count; g += kLanes) {
-                lane = merit_advantage_record_merge(lane, records[g]);
-            }
-            records[threadIdx.x] = lane;
-        }
-        __syncthreads(); // the lanes, before the tree reads them
-        block_fold_records(records, lanes, MergeRecords());
-        if (threadIdx.x == 0) a.tile_records[set * tiles + tile] = records[0];
-    }
-}
-
-MERIT_DEVICE void fold_batch(const Args &a, int64_t tiles)
-{
-    for (int32_t set = 0; set < a.num_sets; set++) {
-        merit_advantage_record *const records = a.tile_records + set * tiles;
-        block_fold_records(records, tiles, MergeRecords());
-        if (threadIdx.x == 0) {
-            a.batch_records[set] = records[0];
-            if (a.io.batch_moments != NULL) {
-                a.io.batch_moments[set] = merit_advantage_batch_output(&records[0]);
-            }
-        }
-    }
-}
-
-// Called by a whole block when `amount` groups of the tile of `group` have their records.
-MERIT_DEVICE_CALL void finish_records(const Args &a, int64_t group, int64_t amount)
-{
-    const int64_t groups = a.d.groups.num_groups;
-    const int64_t tiles = (groups + kTile - 1) / kTile;
-    const int64_t tile = group / kTile;
-    const int64_t left = groups - tile * kTile;
-    const uint32_t total = (uint32_t)(left < kTile ? left : kTile);
-    if (!block_is_last(&a.tile_tickets[tile], (uint32_t)amount, total)) return;
-    fold_group_tile(a, tile, tiles);
-    if (!block_is_last(&a.tickets[MERIT_ADVANTAGE_TICKET_BATCH], 1, (uint32_t)tiles)) return;
-    fold_batch(a, tiles);
-}
 
 // Rows in no group --------------------------------------------------------------------------------
 
@@ -225,8 +132,6 @@ MERIT_HD static inline int resident_members(const Args &a)
     return (int)kTile;
 }
 
-constexpr int kBytesPerMember = 2 * (int)sizeof(double) + 1; // x, u, state
-
 MERIT_DEVICE bool goes_split(const Args &a, const merit_advantage_span &span)
 {
     return a.split_groups != NULL && span.refusal == MERIT_ADVANTAGE_FINE &&
@@ -240,17 +145,6 @@ MERIT_DEVICE void list_split(const Args &a, int64_t group)
     a.split_groups[at].group = group;
     a.split_groups[at].tiles_done = 0;
     a.split_groups[at].saw = 0;
-}
-
-// A team's part of the shared rewards. capacity: members of one group that the block holds; all its
-// warps together hold a tile.
-template <TeamKind kKind>
-MERIT_DEVICE void place_work(AdvantageWork<kKind> &w, double *values, int capacity, int first)
-{
-    w.capacity = kKind == kTeamWarp ? (int)kLanes : capacity;
-    w.x = values + first;
-    w.u = values + capacity + first;
-    w.state = reinterpret_cast<uint8_t *>(values + 2 * capacity) + first;
 }
 
 // grid: any; block: kThreads; dynamic shared memory: mixed_shared_bytes.
@@ -303,129 +197,7 @@ MERIT_KERNEL(kThreads, 1) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT
     if (a.last_pass == MERIT_ADVANTAGE_PASS_APPLY) write_outside(a);
 }
 
-// Split schedule ----------------------------------------------------------------------------------
-
-// First partial of a split group: those before it have fewer tiles than this leaves room for.
-MERIT_DEVICE int64_t split_base(const merit_advantage_span &span)
-{
-    return span.begin / kTile + span.begin / MERIT_ADVANTAGE_SPLIT_SIZE;
-}
-
-MERIT_DEVICE_CALL void fold_partials(merit_advantage_partial *partials, int64_t count)
-{
-    block_fold_records(partials, count, MergePartials());
-}
-
-// Block that takes tile 0 of list entry n: entries start at different blocks.
-MERIT_DEVICE int64_t split_first_tile(uint32_t n)
-{
-    return ((int64_t)blockIdx.x + (int64_t)gridDim.x - (int64_t)(n * 32u % gridDim.x)) % gridDim.x;
-}
-
-MERIT_DEVICE void begin_split(const Args &a, AdvantageWork<kTeamBlockWide> &w, double *scratch,
-                              double *values, const merit_advantage_split &entry)
-{
-    w.team.rank = threadIdx.x;
-    w.team.width = kThreads;
-    w.team.scratch = scratch;
-    w.stacks = NULL;
-    place_work(w, values, (int)kTile, 0);
-    w.group = entry.group;
-    w.span = merit_advantage_span_of(&a, entry.group);
-    w.set = 0;
-    w.saw = 0;
-}
-
-// Partials of all tiles of the listed groups; the last block of a group folds them.
-// grid: any; block: kThreads; dynamic shared memory: one tile.
-MERIT_KERNEL(kThreads, 1) advantage_group_split_kernel(const MERIT_GRID_CONSTANT Args a)
-{
-    MERIT_SHARED(double, scratch, [kWarps]);
-    MERIT_DYN_SMEM(double, values);
-    const uint32_t listed = a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT];
-    AdvantageWork<kTeamBlockWide> w;
-    for (uint32_t n = 0; n < listed; n++) {
-        merit_advantage_split *const entry = &a.split_groups[n];
-        begin_split(a, w, scratch, values, *entry);
-        merit_advantage_partial *const partials = a.split_tiles + split_base(w.span);
-        const int64_t tiles = work_tiles(w);
-        for (int64_t tile = split_first_tile(n); tile < tiles; tile += gridDim.x) {
-            w.saw = 0;
-            work_read_tile(a, w, tile, true);
-            work_transform_tile(a, w, tile);
-            const merit_advantage_partial p = work_tile_partial(a, w, tile);
-            const int saw = team_or_int(w.team, w.saw);
-            if (threadIdx.x == 0) {
-                partials[tile] = p;
-                if (saw != 0) atomicOr(&entry->saw, saw);
-            }
-            if (!block_is_last(&entry->tiles_done, 1, (uint32_t)tiles)) continue;
-            fold_partials(partials, tiles);
-            const bool refused =
-                (*(volatile int32_t *)&entry->saw & MERIT_ADVANTAGE_SAW_BAD_INDEX) != 0;
-            if (threadIdx.x == 0) entry->partial = partials[0];
-            if (!a.needs_batch) continue;
-            if (threadIdx.x == 0) {
-                a.group_records[w.group] =
-                    refused ? merit_advantage_record_empty() : partials[0].record;
-            }
-            finish_records(a, w.group, 1);
-        }
-    }
-}
-
-// Advantages of the listed groups; the last block of a group writes its group_* outputs, the last
-// block of the grid empties the list.
-// grid: any; block: kThreads; dynamic shared memory: one tile.
-MERIT_KERNEL(kThreads, 1) advantage_group_split_apply_kernel(const MERIT_GRID_CONSTANT Args a)
-{
-    MERIT_SHARED(double, scratch, [kWarps]);
-    MERIT_DYN_SMEM(double, values);
-    const uint32_t listed = a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT];
-    AdvantageWork<kTeamBlockWide> w;
-    for (uint32_t n = 0; n < listed; n++) {
-        merit_advantage_split *const entry = &a.split_groups[n];
-        begin_split(a, w, scratch, values, *entry);
-        const merit_advantage_partial p = entry->partial;
-        const merit_advantage_rule rule = merit_advantage_rule_of(&a, &p, 0);
-        const bool refused =
-            (*(volatile int32_t *)&entry->saw & MERIT_ADVANTAGE_SAW_BAD_INDEX) != 0;
-        w.shape.count = rule.count; // no transform: x is u
-        w.shape.x_min = p.record.moments.min;
-        w.shape.x_max = p.record.moments.max;
-        const bool keep = !merit_moments_all_equal(w.shape.x_min, w.shape.x_max);
-        for (int64_t tile = split_first_tile(n); tile < work_tiles(w); tile += gridDim.x) {
-            w.saw = 0;
-            if (refused) {
-                const int64_t begin = tile * kTile;
-                for (int64_t i = begin + threadIdx.x; i < begin + kTile && i < w.span.size;
-                     i += kThreads) {
-                    const int64_t row = merit_advantage_row(&a, w.span.begin, i);
-                    if (row >= 0) merit_advantage_write_nan(&a, row);
-                }
-            } else {
-                work_apply_tile(a, w, rule, keep, tile, NULL);
-            }
-            const int saw = team_or_int(w.team, w.saw);
-            if (threadIdx.x == 0 && saw != 0) atomicOr(&entry->saw, saw);
-            if (!block_is_last(&entry->tiles_done, 1, (uint32_t)work_tiles(w))) continue;
-            if (threadIdx.x != 0) continue;
-            if (refused) {
-                merit_advantage_write_refused(&a, w.group, MERIT_ADVANTAGE_BAD_INDEX);
-            } else {
-                merit_advantage_write_group(&a, w.group, 0, w.span.size, &w.shape, &p, &rule,
-                                            *(volatile int32_t *)&entry->saw);
-            }
-        }
-    }
-    if (block_is_last(&a.tickets[MERIT_ADVANTAGE_TICKET_APPLY], 1, gridDim.x) && threadIdx.x == 0) {
-        a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT] = 0;
-    }
-}
-
 // Launchers ---------------------------------------------------------------------------------------
-
-constexpr size_t kTileBytes = (size_t)kTile * kBytesPerMember;
 
 int launch_pass(const Args &a, const merit_launch *launch, int first_pass, int last_pass,
                 bool lists_split)

@@ -2,7 +2,7 @@
 #ifndef MERIT_ADVANTAGE_GROUP_APPLY_CUH
 #define MERIT_ADVANTAGE_GROUP_APPLY_CUH
 
-#include "advantage_group_team.cuh"
+#include "advantage_group_population.cuh"
 
 // A member of a group and its value, for apply_member.
 struct AdvantageMember {

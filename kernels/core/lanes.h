@@ -3,7 +3,7 @@
 // fold by a binary tree, neighbours first; tiles fold by the same tree over the tile index, and a
 // tile without a right sibling passes through unchanged. Absent elements are neutral.
 //
-// This is the order as C loops. reduce.cuh has it as warp and block operations.
+// This is the order as C loops. team.cuh has it as warp and block operations.
 #ifndef MERIT_CORE_LANES_H
 #define MERIT_CORE_LANES_H
 

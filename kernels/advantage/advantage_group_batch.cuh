@@ -1,0 +1,105 @@
+// advantage_group, CUDA: the fold of the records of all groups, for BATCH levels. Integer tickets find the
+// last block to finish a tile of 2048 groups, which folds it, and the last of those, which folds the tiles.
+#ifndef MERIT_ADVANTAGE_GROUP_BATCH_CUH
+#define MERIT_ADVANTAGE_GROUP_BATCH_CUH
+
+#include "../core/team.cuh"
+#include "advantage_group.h"
+
+namespace
+{
+
+constexpr int kThreads = kTeamBlock;
+constexpr int kWarps = kThreads / kWarpSize;
+constexpr int64_t kTile = MERIT_TILE; // groups whose records fold together, members of a tile
+constexpr int64_t kLanes = MERIT_LANES; // of a tile
+
+typedef merit_advantage_group_args Args;
+
+struct MergeRecords {
+    MERIT_HD merit_advantage_record operator()(merit_advantage_record a,
+                                               merit_advantage_record b) const
+    {
+        return merit_advantage_record_merge(a, b);
+    }
+};
+
+struct MergePartials {
+    MERIT_HD merit_advantage_partial operator()(merit_advantage_partial a,
+                                                merit_advantage_partial b) const
+    {
+        return merit_advantage_partial_merge(a, b);
+    }
+};
+
+// True in every thread of the block that brought *ticket to `total`; the block's earlier writes are
+// visible to it, and the ticket is back at 0.
+MERIT_DEVICE bool block_is_last(uint32_t *ticket, uint32_t amount, uint32_t total)
+{
+    MERIT_SHARED(int, last, [1]);
+    __threadfence(); // this thread's results, before the ticket tells of them
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last[0] = atomicAdd(ticket, amount) + amount == total;
+        if (last[0]) *ticket = 0;
+    }
+    __syncthreads();
+    const bool is_last = last[0] != 0;
+    __syncthreads(); // read before the next call writes it
+    if (is_last) __threadfence(); // the others' results, behind their tickets
+    return is_last;
+}
+
+// Folds one tile of 2048 groups in every set, in place: lanes in rising order, then the lane tree.
+MERIT_DEVICE void fold_group_tile(const Args &a, int64_t tile, int64_t tiles)
+{
+    const int64_t groups = a.d.groups.num_groups;
+    const int64_t first = tile * kTile;
+    const int64_t count = groups - first < kTile ? groups - first : kTile;
+    const int64_t lanes = count < kLanes ? count : kLanes;
+    for (int32_t set = 0; set < a.num_sets; set++) {
+        merit_advantage_record *const records = a.group_records + set * groups + first;
+        if ((int64_t)threadIdx.x < lanes) {
+            merit_advantage_record lane = records[threadIdx.x];
+            for (int64_t g = threadIdx.x + kLanes; g < count; g += kLanes) {
+                lane = merit_advantage_record_merge(lane, records[g]);
+            }
+            records[threadIdx.x] = lane;
+        }
+        __syncthreads(); // the lanes, before the tree reads them
+        block_fold_records(records, lanes, MergeRecords());
+        if (threadIdx.x == 0) a.tile_records[set * tiles + tile] = records[0];
+    }
+}
+
+MERIT_DEVICE void fold_batch(const Args &a, int64_t tiles)
+{
+    for (int32_t set = 0; set < a.num_sets; set++) {
+        merit_advantage_record *const records = a.tile_records + set * tiles;
+        block_fold_records(records, tiles, MergeRecords());
+        if (threadIdx.x == 0) {
+            a.batch_records[set] = records[0];
+            if (a.io.batch_moments != NULL) {
+                a.io.batch_moments[set] = merit_advantage_batch_output(&records[0]);
+            }
+        }
+    }
+}
+
+// Called by a whole block when `amount` groups of the tile of `group` have their records.
+MERIT_DEVICE_CALL void finish_records(const Args &a, int64_t group, int64_t amount)
+{
+    const int64_t groups = a.d.groups.num_groups;
+    const int64_t tiles = (groups + kTile - 1) / kTile;
+    const int64_t tile = group / kTile;
+    const int64_t left = groups - tile * kTile;
+    const uint32_t total = (uint32_t)(left < kTile ? left : kTile);
+    if (!block_is_last(&a.tile_tickets[tile], (uint32_t)amount, total)) return;
+    fold_group_tile(a, tile, tiles);
+    if (!block_is_last(&a.tickets[MERIT_ADVANTAGE_TICKET_BATCH], 1, (uint32_t)tiles)) return;
+    fold_batch(a, tiles);
+}
+
+} // namespace
+
+#endif
