@@ -1,11 +1,11 @@
-// The canonical order: each sum of lanes.h against a second writing of the same order (a recursion over
+// The canonical order: each sum of lanes_cpu.h against a second writing of the same order (a recursion over
 // the definition), bit for bit, and against plain long double sums.
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "../kernels/core/lanes.h"
+#include "../kernels/core/lanes_cpu.h"
 
 enum { LONGEST = 3 * 2048 + 777 };
 

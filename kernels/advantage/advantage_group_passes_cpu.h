@@ -3,6 +3,7 @@
 #ifndef MERIT_ADVANTAGE_GROUP_PASSES_CPU_H
 #define MERIT_ADVANTAGE_GROUP_PASSES_CPU_H
 
+#include "../core/lanes_cpu.h"
 #include "advantage_group.h"
 
 enum { RESIDENT = MERIT_ADVANTAGE_PAIRS_LIMIT };
