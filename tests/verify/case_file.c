@@ -19,6 +19,16 @@ static const struct {
     {"bad_id", MERIT_COUNTER_BAD_ID},
     {"empty_sequence", MERIT_COUNTER_EMPTY_SEQUENCE},
     {"empty_statistics", MERIT_COUNTER_EMPTY_STATISTICS},
+    {"nonfinite", MERIT_COUNTER_NONFINITE},
+    {"bad_target", MERIT_COUNTER_BAD_TARGET},
+    {"bad_route", MERIT_COUNTER_BAD_ROUTE},
+    {"bad_length", MERIT_COUNTER_BAD_LENGTH},
+    {"bad_weight", MERIT_COUNTER_BAD_WEIGHT},
+    {"bad_tie", MERIT_COUNTER_BAD_TIE},
+    {"zero_denominator", MERIT_COUNTER_ZERO_DENOMINATOR},
+    {"bad_region", MERIT_COUNTER_BAD_REGION},
+    {"bad_rank", MERIT_COUNTER_BAD_RANK},
+    {"empty_group", MERIT_COUNTER_EMPTY_GROUP},
 };
 enum { NUM_COUNTERS = (int)(sizeof counters / sizeof counters[0]) };
 

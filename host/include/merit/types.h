@@ -59,7 +59,17 @@ typedef enum merit_counter {
     MERIT_COUNTER_INCOMPLETE_GROUP = 8, // groups whose size is not the expected one
     MERIT_COUNTER_BAD_ID = 9, // ids at or above num_groups
     MERIT_COUNTER_EMPTY_SEQUENCE = 10, // sequences without a valid step
-    MERIT_COUNTER_EMPTY_STATISTICS = 11 // populations without a valid value
+    MERIT_COUNTER_EMPTY_STATISTICS = 11, // populations without a valid value
+    MERIT_COUNTER_NONFINITE = 12, // pairs, groups or rows with a NaN or infinite input or result
+    MERIT_COUNTER_BAD_TARGET = 13, // labels, outcomes, probabilities or indices outside their range
+    MERIT_COUNTER_BAD_ROUTE = 14, // routes outside [0, K)
+    MERIT_COUNTER_BAD_LENGTH = 15, // lengths that are not positive
+    MERIT_COUNTER_BAD_WEIGHT = 16, // negative or NaN weights
+    MERIT_COUNTER_BAD_TIE = 17, // ties under a threshold that is not positive
+    MERIT_COUNTER_ZERO_DENOMINATOR = 18, // routes with valid pairs and a denominator of 0
+    MERIT_COUNTER_BAD_REGION = 19, // level regions that are empty or admit no pair
+    MERIT_COUNTER_BAD_RANK = 20, // ranks below -1
+    MERIT_COUNTER_EMPTY_GROUP = 21 // groups without anything to take a loss of
 } merit_counter;
 
 #define MERIT_NUM_COUNTERS 64
