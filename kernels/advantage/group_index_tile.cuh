@@ -182,6 +182,7 @@ MERIT_DEVICE void scatter(const merit_group_index_args &a, const merit_group_ind
 {
     if (threadIdx.x < kDigits) {
         uint32_t sum = base[threadIdx.x];
+#pragma unroll 4 // all 32 of the largest block would spill
         for (int warp = 0; warp < kWarps; warp++) {
             uint32_t *const counter = &counters[warp * kDigits + threadIdx.x];
             const uint32_t count = *counter;
@@ -224,6 +225,7 @@ MERIT_DEVICE void count_heads(const merit_group_index_args &a, const merit_group
     const row_range part = warp_part<kWarps>(rows.begin, rows.end);
     int heads = 0;
     int grouped = 0;
+#pragma unroll 1 // more loads in flight spill on sm_80
     for (int64_t i = part.begin + warp_lane(); i < part.end; i += kWarpSize) {
         const merit_group_index_place place = merit_group_index_place_at(&a, &s, sorted, i);
         heads += place.head;
@@ -247,8 +249,8 @@ MERIT_DEVICE void write_heads(const merit_group_index_args &a, const merit_group
         sum += words[warp];
     }
     const row_range part = warp_part<kWarps>(rows.begin, rows.end);
-    int64_t heads = (int64_t)(sum >> 32);
-    int64_t grouped = (int64_t)(uint32_t)sum;
+    int32_t heads = (int32_t)(sum >> 32);
+    int32_t grouped = (int32_t)(uint32_t)sum;
     for (int64_t first = part.begin; first < part.end; first += kWarpSize) {
         const int64_t i = first + warp_lane();
         const bool live = i < part.end;
