@@ -4,6 +4,8 @@
 
 static const bench_op *const ops[] = {
     &bench_advantage_group,
+    &bench_advantage_spread,
+    &bench_group_index,
     NULL,
 };
 

@@ -5,5 +5,7 @@
 #include "bench.h"
 
 extern const bench_op bench_advantage_group;
+extern const bench_op bench_advantage_spread;
+extern const bench_op bench_group_index;
 
 #endif

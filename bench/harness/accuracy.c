@@ -7,10 +7,14 @@
 
 double bench_ulp32(double x)
 {
-    int exponent = 0;
-    frexp(x, &exponent); // |x| in [2^(exponent-1), 2^exponent)
-    if (x == 0 || exponent < -125) exponent = -125;
-    return ldexp(1.0, exponent - 24);
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    int exponent = (int)(bits >> 52 & 0x7ff) - 1023; // |x| in [2^exponent, 2^(exponent+1))
+    if (exponent < -126) exponent = -126;
+    bits = (uint64_t)(exponent - 23 + 1023) << 52;
+    double ulp;
+    memcpy(&ulp, &bits, sizeof ulp);
+    return ulp;
 }
 
 bool bench_check_f32(bench_error *error, int64_t index, float actual, double expected,

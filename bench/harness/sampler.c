@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ARMS = 4, OTHER_ARM_SAMPLES = 5 };
+enum { MAX_ARMS = 4, FEWEST_SAMPLES = 3 };
 
 typedef struct sampled_arm {
     int64_t next_call;
@@ -81,10 +81,10 @@ void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limit
     sampled_arm *const main_arm = &state[0];
     bool precise = false;
     int64_t next_check = limits->min_samples;
-    while (!precise && (main_arm->spent < limits->max_time || main_arm->count < 6)) {
+    while (!precise && (main_arm->spent < limits->max_time || main_arm->count < FEWEST_SAMPLES)) {
         add_sample(&arms[0], main_arm);
         for (int a = 1; a < num_arms; a++) { // slow peers get fewer samples, not more time
-            if (state[a].count < OTHER_ARM_SAMPLES || state[a].spent < main_arm->spent) {
+            if (state[a].count < FEWEST_SAMPLES || state[a].spent < main_arm->spent) {
                 add_sample(&arms[a], &state[a]);
             }
         }
@@ -95,7 +95,7 @@ void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limit
         }
     }
     for (int a = 1; a < num_arms; a++) {
-        while (state[a].count < OTHER_ARM_SAMPLES)
+        while (state[a].count < FEWEST_SAMPLES)
             add_sample(&arms[a], &state[a]);
     }
     for (int a = 0; a < num_arms; a++) {
