@@ -213,11 +213,11 @@ static real centered(const oracle_group *g, int64_t i, const oracle_stats *level
 
 // Scales ------------------------------------------------------------------------------------------
 
-// Rounding of the mean moves m2 by n e^2 only.
-static real deviation(real m2, real divisor, real mean_error, real *error)
+// Rounding of the mean moves m2 by n e^2 only; that of u moves s by as much.
+static real deviation(real m2, real divisor, real mean_error, real u_error, real *error)
 {
     const real s = sqrtl(m2 / divisor);
-    *error = ORACLE_ROUNDING * s;
+    *error = ORACLE_ROUNDING * s + 2 * u_error;
     if (s > 0) *error += fminl(mean_error, mean_error * mean_error / s);
     return s;
 }
@@ -241,7 +241,7 @@ static real deviation_without(const oracle_group *g, int64_t i, real mean_error,
         const oracle_member *const m = &g->members[j];
         if (m->is_counted && j != i) m2 += (m->u - mean) * (m->u - mean);
     }
-    return deviation(m2, n - g->desc->ddof, mean_error, error);
+    return deviation(m2, n - g->desc->ddof, mean_error, g->stats.u_error, error);
 }
 
 static real root_mean_square(const oracle_group *g, const oracle_stats *center_level, real *error)
@@ -254,7 +254,7 @@ static real root_mean_square(const oracle_group *g, const oracle_stats *center_l
         sum += c * c;
         if (c_error > worst) worst = c_error;
     }
-    return deviation(sum, g->stats.count - g->desc->ddof, worst, error);
+    return deviation(sum, g->stats.count - g->desc->ddof, worst, g->stats.u_error, error);
 }
 
 // s of a level for a member of V's group; i is -1 for the group's own figure.
@@ -267,13 +267,13 @@ static real scale_of(const oracle_group *g, int64_t i, const oracle_stats *level
     switch (g->desc->scale) {
     case MERIT_SCALE_LEAVE_ONE_OUT_STD:
         if (leave_out) return deviation_without(g, i, mean_error, error);
-        return deviation(level->m2, level->count - g->desc->ddof, mean_error, error);
+        return deviation(level->m2, level->count - g->desc->ddof, mean_error, level->u_error,
+                         error);
     case MERIT_SCALE_STD:
-        return deviation(level->m2, level->count - g->desc->ddof, mean_error, error);
+        return deviation(level->m2, level->count - g->desc->ddof, mean_error, level->u_error,
+                         error);
     case MERIT_SCALE_RMS: return root_mean_square(g, center_level, error);
-    case MERIT_SCALE_MEAN:
-        *error = mean_error;
-        return g->has_weights && level == &g->stats ? level->weighted_mean : level->mean;
+    case MERIT_SCALE_MEAN: *error = mean_error; return level->mean;
     case MERIT_SCALE_MEAN_ABS: *error = 2 * mean_error; return level->mean_abs;
     case MERIT_SCALE_NONZERO_SHARE:
         if (isnan(level->max)) return NAN;

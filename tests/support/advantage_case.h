@@ -69,6 +69,9 @@ void ag_expect_at(const char *file, int line, tk_fixture *tk, const ag_case *c,
 void ag_expect_same_at(const char *file, int line, tk_fixture *tk, const ag_case *a,
                        const ag_case *b, const int32_t *order);
 
+// The options of a case as one line.
+const char *ag_describe(const ag_case *c);
+
 size_t ag_dtype_bytes(int32_t dtype);
 int64_t ag_reward_count(const ag_case *c);
 

@@ -8,7 +8,7 @@
 
 enum { MAX_FAILURES = 20, MAX_PER_ARRAY = 3 };
 
-static char current_case[512];
+static char current_case[640];
 
 void tk_case(const char *format, ...)
 {
