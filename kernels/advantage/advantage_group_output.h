@@ -9,13 +9,19 @@
 
 // One member -------------------------------------------------------------------------------------
 
+// The only member of the population behind its center.
+MERIT_HD static inline int merit_advantage_lacks_center(const merit_advantage_group_args *a,
+                                                        const merit_advantage_rule *r, int in_v)
+{
+    return in_v && merit_advantage_center_takes_stats(a->d.center) && r->center_count == 1.0;
+}
+
 // The only member of the statistics its center or transform needs.
 MERIT_HD static inline int merit_advantage_is_alone(const merit_advantage_group_args *a,
                                                     const merit_advantage_rule *r, int in_v)
 {
-    const int center = merit_advantage_center_takes_stats(a->d.center) && r->center_count == 1.0;
     const int lme = a->d.transform == MERIT_TRANSFORM_LEAVE_ONE_OUT_LME && r->count == 1;
-    return in_v && (center || lme);
+    return merit_advantage_lacks_center(a, r, in_v) || (in_v && lme);
 }
 
 // c = u - center. Member `i` of the group, at `row`.
@@ -24,7 +30,7 @@ MERIT_HD static inline double merit_advantage_centered(const merit_advantage_gro
                                                        int in_v, int64_t i, int64_t row,
                                                        int64_t group)
 {
-    if (merit_advantage_is_alone(a, r, in_v) && merit_advantage_center_takes_stats(a->d.center)) {
+    if (merit_advantage_lacks_center(a, r, in_v)) {
         return u; // UNIT: an undefined center counts as 0
     }
     switch (a->d.center) {
@@ -79,8 +85,9 @@ MERIT_HD static inline double merit_advantage_scaled(const merit_advantage_group
     }
     const int has_own = own_scale != NULL && in_v;
     const int scale_missing = r->scale_missing && !has_own;
+    const int is_singleton = merit_advantage_is_alone(a, r, in_v) || scale_missing;
     int unit_scale = 0;
-    if (merit_advantage_is_alone(a, r, in_v) || scale_missing) {
+    if (is_singleton) {
         switch (a->d.singleton) {
         case MERIT_SINGLETON_ZERO: return 0.0;
         case MERIT_SINGLETON_RAW: return u;
@@ -92,7 +99,8 @@ MERIT_HD static inline double merit_advantage_scaled(const merit_advantage_group
     const double s = has_own ? *own_scale : unit_scale ? 1.0 : r->scale;
     if (m_is_nan64(s)) return m_nan64();
     const int is_zero = s <= a->d.zero_threshold;
-    if (is_zero && a->d.zero_rule != MERIT_ZERO_RULE_DIVIDE) *saw |= MERIT_ADVANTAGE_SAW_ZERO_RULE;
+    const int is_ruled = is_zero && a->d.zero_rule != MERIT_ZERO_RULE_DIVIDE;
+    if (is_ruled && !is_singleton) *saw |= MERIT_ADVANTAGE_SAW_ZERO_RULE;
     if (c == 0.0) return 0.0;
     if (is_zero && a->d.zero_rule == MERIT_ZERO_RULE_UNSCALED) return c;
     if (is_zero && a->d.zero_rule == MERIT_ZERO_RULE_ZERO) return 0.0;
@@ -180,7 +188,7 @@ MERIT_HD static inline void merit_advantage_write_group(const merit_advantage_gr
     if (io->group_mean != NULL) {
         io->group_mean[at] = empty ? nan : m_canonical64(merit_advantage_mean(a, p));
     }
-    if (io->group_scale != NULL) io->group_scale[at] = m_canonical64(r->scale);
+    if (io->group_scale != NULL) io->group_scale[at] = empty ? nan : m_canonical64(r->scale);
     if (io->group_min != NULL)
         io->group_min[at] = empty ? nan : m_canonical64(p->record.moments.min);
     if (io->group_max != NULL)

@@ -144,7 +144,8 @@ static double loo_lme_of(group_work *w, int64_t i)
     const int in_v = (w->state[i] & IN_V) != 0;
     const int64_t others = w->shape.count - in_v;
     if (others == 0) return w->x[i];
-    if (in_v && merit_moments_all_equal(w->shape.x_min, w->shape.x_max)) return 0.0;
+    const int all_equal = merit_moments_all_equal(w->shape.x_min, w->shape.x_max);
+    if (all_equal && w->x[i] == w->shape.x_min) return 0.0;
     return merit_advantage_loo_lme(w->x[i], others_lse(w, i), others);
 }
 
@@ -172,7 +173,7 @@ static void transform_tile(group_work *w, int64_t tile)
     for (int64_t i = place; i < place + length; i++) {
         if (none || !(w->state[i] & (IN_MASK | IN_V)) || (w->state[i] & SKIPPED)) {
             w->u[i] = w->x[i];
-        } else if (m_is_nan64(w->shape.x_max)) {
+        } else if (m_is_nan64(w->shape.x_max) || m_is_nan64(w->x[i])) {
             w->u[i] = m_nan64();
         } else if (d->transform == MERIT_TRANSFORM_RANK) {
             w->u[i] = rank_of(w, i);

@@ -237,7 +237,7 @@ merit_advantage_rule_of(const merit_advantage_group_args *a, const merit_advanta
         r.scale = m_div64(m_max64(scale.nonzero, 1.0), r.scale_count);
         if (m_is_nan64(scale.moments.max)) r.scale = m_nan64();
     }
-    if (r.scale_missing || r.no_stats) r.scale = m_nan64();
+    if (r.scale_missing || r.scale_count == 0.0) r.scale = m_nan64();
     r.divisor = m_divisor64(merit_advantage_divisor(d->eps_rule, d->eps, r.scale));
     r.others = m_divisor64(m_sub64((double)r.count, 1.0));
     return r;
@@ -248,7 +248,8 @@ MERIT_HD static inline void merit_advantage_set_deviation_scale(const merit_adva
                                                                 double sum, merit_advantage_rule *r)
 {
     const int rms = a->d.scale == MERIT_SCALE_RMS;
-    if (r->scale_missing || r->no_stats) return;
+    const int no_center = merit_advantage_center_takes_stats(a->d.center) && r->center_count == 0.0;
+    if (r->scale_missing || r->scale_count == 0.0 || (rms && no_center)) return;
     r->scale =
         rms ? merit_advantage_std(sum, r->scale_count, a->d.ddof) : m_div64(sum, r->scale_count);
     r->divisor = m_divisor64(merit_advantage_divisor(a->d.eps_rule, a->d.eps, r->scale));

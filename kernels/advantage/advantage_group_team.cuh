@@ -262,9 +262,10 @@ MERIT_DEVICE void work_loo_lme(const merit_advantage_group_args &a, AdvantageWor
         const bool in_v = (state & kInV) != 0;
         const int64_t others = w.shape.count - (in_v ? 1 : 0);
         const double lse = work_others_lse(w, i);
-        const double value = others == 0     ? x
-                             : equal && in_v ? 0.0
-                                             : merit_advantage_loo_lme(x, lse, others);
+        const double value = others == 0 ? x
+                             : equal && x == w.shape.x_min
+                                 ? 0.0
+                                 : merit_advantage_loo_lme(x, lse, others);
         const int64_t tile = i / MERIT_TILE;
 #pragma unroll 1
         for (int slot = 0; slot < Team<kKind>::kSlots; slot++) {
@@ -294,7 +295,8 @@ MERIT_DEVICE void work_transform_tile(const merit_advantage_group_args &a, Advan
         } else if (transform == MERIT_TRANSFORM_LEAVE_ONE_OUT_LME) {
             u = w.u[place];
         }
-        const bool nan = transform != MERIT_TRANSFORM_NONE && m_is_nan64(w.shape.x_max);
+        const bool nan =
+            transform != MERIT_TRANSFORM_NONE && (m_is_nan64(w.shape.x_max) || m_is_nan64(x));
         w.u[place] = !live ? x : nan ? m_nan64() : u;
     }
 }
