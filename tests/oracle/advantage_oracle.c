@@ -20,33 +20,6 @@ typedef struct oracle_call {
 
 // Reading -----------------------------------------------------------------------------------------
 
-static double from_f16(unsigned bits)
-{
-    const int exponent = (int)(bits >> 10 & 31), fraction = (int)(bits & 1023);
-    const double sign = bits >> 15 ? -1.0 : 1.0;
-    if (exponent == 31) return fraction != 0 ? NAN : sign * INFINITY;
-    if (exponent == 0) return sign * ldexp(fraction, -24);
-    return sign * ldexp(1024 + fraction, exponent - 25);
-}
-
-static double from_bf16(unsigned bits)
-{
-    const uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-static double read_as(const void *array, int32_t dtype, int64_t i)
-{
-    switch (dtype) {
-    case MERIT_DTYPE_F64: return ((const double *)array)[i];
-    case MERIT_DTYPE_BF16: return from_bf16(((const uint16_t *)array)[i]);
-    case MERIT_DTYPE_F16: return from_f16(((const uint16_t *)array)[i]);
-    default: return ((const float *)array)[i];
-    }
-}
-
 static int is_invalid(const merit_advantage_group_desc *d, double r)
 {
     if (d->invalid == MERIT_INVALID_SKIP_NAN) return isnan(r);
@@ -79,8 +52,8 @@ static void read_member(oracle_call *call, int64_t set, int64_t n, oracle_member
     m->is_masked_in = in_mask(io, m->row);
     if (!m->is_masked_in && !in_statistics(io, m->row)) return;
     for (int64_t k = set; k < set + call->num_columns_read; k++) {
-        const double r = read_as(io->rewards, d->reward_dtype,
-                                 m->row * row_stride + k * d->reward_column_stride);
+        const double r = oracle_element(io->rewards, d->reward_dtype,
+                                        m->row * row_stride + k * d->reward_column_stride);
         call->out->counters[MERIT_COUNTER_NAN_IN] += isnan(r);
         call->out->counters[MERIT_COUNTER_INF_IN] += isinf(r) != 0;
         if (!isfinite(r)) call->nonfinite[set * d->groups.num_groups + n] = 1;
@@ -94,8 +67,9 @@ static void read_member(oracle_call *call, int64_t set, int64_t n, oracle_member
     m->is_counted = in_statistics(io, m->row) && !m->is_skipped;
     m->weight = io->weights != NULL && m->is_counted ? io->weights[m->row] : 1.0;
     if (d->center == MERIT_CENTER_BASELINE) {
-        m->baseline = io->baseline != NULL ? read_as(io->baseline, d->baseline_dtype, m->row)
-                                           : read_as(io->baseline_per_group, d->baseline_dtype, n);
+        m->baseline = io->baseline != NULL
+                          ? oracle_element(io->baseline, d->baseline_dtype, m->row)
+                          : oracle_element(io->baseline_per_group, d->baseline_dtype, n);
     }
 }
 
@@ -327,6 +301,7 @@ static void write_group(oracle_call *call, int64_t set, int64_t n)
         MERIT_GROUP_FLAG_EMPTY * (s->count == 0) +
         MERIT_GROUP_FLAG_NONFINITE * call->nonfinite[set * d->groups.num_groups + n] +
         MERIT_GROUP_FLAG_ZERO_RULE * g->used_zero_rule + MERIT_GROUP_FLAG_INCOMPLETE * incomplete;
+    out->unsure_flags[i] = g->unsure_zero_rule ? MERIT_GROUP_FLAG_ZERO_RULE : 0;
     if (s->count == 0) return;
     out->group_mean[i] = (double)(g->has_weights ? s->weighted_mean : s->mean);
     out->group_scale[i] = (double)g->scale;
@@ -391,7 +366,8 @@ static advantage_oracle *allocate(int64_t values, int64_t records, int64_t sets)
     out->written = zeros(values, 1);
     double **const per_record[] = {&out->group_count, &out->group_flags,  &out->group_mean,
                                    &out->group_scale, &out->group_min,    &out->group_max,
-                                   &out->mean_limits, &out->scale_limits, &out->range_limits};
+                                   &out->mean_limits, &out->scale_limits, &out->range_limits,
+                                   &out->unsure_flags};
     for (size_t i = 0; i < sizeof per_record / sizeof per_record[0]; i++) {
         *per_record[i] = zeros(records, sizeof(double));
     }
@@ -405,7 +381,8 @@ void advantage_oracle_free(advantage_oracle *out)
     free(out->advantages), free(out->limits), free(out->keep), free(out->written);
     free(out->group_count), free(out->group_flags), free(out->group_mean), free(out->group_scale);
     free(out->group_min), free(out->group_max), free(out->mean_limits), free(out->scale_limits);
-    free(out->range_limits), free(out->batch), free(out->batch_limits), free(out);
+    free(out->unsure_flags), free(out->range_limits), free(out->batch), free(out->batch_limits),
+        free(out);
 }
 
 advantage_oracle *advantage_oracle_run(const merit_advantage_group_desc *d,
@@ -417,7 +394,8 @@ advantage_oracle *advantage_oracle_run(const merit_advantage_group_desc *d,
     const int64_t width = d->columns == MERIT_COLUMNS_SEPARATE ? K : 1;
     oracle_call call = {.desc = d, .io = io, .num_columns_read = combines ? K : 1};
     call.out = allocate(R * width, N * sets, sets);
-    if (R == 0 || N == 0) return call.out;
+    call.out->is_empty = R == 0 || N == 0;
+    if (call.out->is_empty) return call.out;
     call.members = zeros(sets * R, sizeof *call.members);
     call.groups = zeros(sets * N, sizeof *call.groups);
     call.nonfinite = zeros(sets * N, 1);

@@ -14,10 +14,12 @@ typedef struct advantage_oracle {
     double *keep; // [num_values]
     unsigned char *written; // [num_values] 0: the call leaves this element alone
     double *group_count, *group_flags; // [num_records]
+    double *unsure_flags; // [num_records] bits that rounding alone decides
     double *group_mean, *group_scale, *group_min, *group_max; // [num_records]
     double *mean_limits, *scale_limits, *range_limits; // [num_records]
     double *batch, *batch_limits; // [num_sets][5]: count, mean, m2, min, max
     double counters[MERIT_NUM_COUNTERS];
+    int is_empty; // R = 0 or N = 0: nothing is written
     int64_t undecided; // elements with an infinite limit
 } advantage_oracle;
 

@@ -2,104 +2,22 @@
 
 #include <math.h>
 
-// Transforms --------------------------------------------------------------------------------------
-
-static int is_equal(double a, double b)
-{
-    return a == b; // NaN equals nothing
-}
-
-static real rank(const oracle_group *g, int64_t i, real n)
-{
-    const oracle_member *const me = &g->members[i];
-    real above = 0, ties = 0, earlier = 0;
-    if (n == 1) return 0;
-    for (int64_t j = 0; j < g->size; j++) {
-        const oracle_member *const m = &g->members[j];
-        if (!m->is_counted) continue;
-        above += m->x > me->x;
-        ties += j != i && is_equal(m->x, me->x);
-        earlier += j < i && is_equal(m->x, me->x);
-    }
-    switch (g->desc->rank_ties) {
-    case MERIT_RANK_TIES_AVERAGE: above += ties / 2; break;
-    case MERIT_RANK_TIES_ORDINAL: above += earlier; break;
-    default: break;
-    }
-    return 1 - above / (n - 1);
-}
-
-// log sum exp of V without member i.
-static real log_sum_exp_without(const oracle_group *g, int64_t i)
-{
-    real max = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < g->size; j++) {
-        const oracle_member *const m = &g->members[j];
-        if (m->is_counted && j != i && m->x > max) max = m->x;
-    }
-    for (int64_t j = 0; j < g->size; j++) {
-        const oracle_member *const m = &g->members[j];
-        if (m->is_counted && j != i) sum += expl(m->x - max);
-    }
-    return max + logl(sum);
-}
-
-static real softplus(real x)
-{
-    return x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x));
-}
-
-void oracle_group_transform(oracle_group *g)
-{
-    const merit_advantage_group_desc *const d = g->desc;
-    real n = 0, max = -INFINITY, sum = 0, size = 0;
-    double first = NAN;
-    int has_nan = 0, all_equal = 1;
-    for (int64_t i = 0; i < g->size; i++) {
-        const oracle_member *const m = &g->members[i];
-        if (!m->is_counted) continue;
-        if (n == 0) first = m->x;
-        n++;
-        has_nan |= isnan(m->x);
-        all_equal &= m->x == first && isfinite(m->x);
-        max = m->x > max ? m->x : max;
-        size = fabsl(m->x) > size ? fabsl(m->x) : size;
-    }
-    g->stats.x_all_equal = n > 0 && all_equal;
-    for (int64_t i = 0; i < g->size; i++) {
-        const oracle_member *const m = &g->members[i];
-        if (m->is_counted) sum += expl((m->x - max) / d->temperature);
-    }
-    for (int64_t i = 0; i < g->size; i++) {
-        oracle_member *const m = &g->members[i];
-        m->u = m->x;
-        m->u_error = 0;
-        if (d->transform == MERIT_TRANSFORM_NONE) continue;
-        if (d->transform == MERIT_TRANSFORM_LEAVE_ONE_OUT_LME && n == 1 && m->is_counted) continue;
-        if (n == 0 || has_nan || isnan(m->x)) {
-            m->u = NAN;
-        } else if (d->transform == MERIT_TRANSFORM_RANK) {
-            m->u = rank(g, i, n);
-            m->u_error = 0x1p-52L;
-        } else if (d->transform == MERIT_TRANSFORM_SOFTMAX) {
-            const real argument = (m->x - max) / d->temperature;
-            m->u = expl(argument) / sum;
-            m->u_error = m->u * (ORACLE_ROUNDING + fabsl(argument) * 0x1p-51L);
-        } else {
-            // V without i has n - 1 members, or n when i is not one of them.
-            const real others = m->is_counted ? n - 1 : n;
-            const real rest = log_sum_exp_without(g, i);
-            m->u = softplus(m->x - rest) - logl((others + 1) / others);
-            m->u_error = 0x1p-51L * (1 + fabsl(m->x) + fabsl(rest) + size);
-            if (g->stats.x_all_equal && m->x == first) m->u = 0, m->u_error = 0;
-        }
-    }
-}
-
 // Statistics --------------------------------------------------------------------------------------
+
+static real lowest_bit(real u)
+{
+    int exponent;
+    if (u == 0 || !isfinite(u)) return INFINITY;
+    uint64_t bits = (uint64_t)(frexpl(fabsl(u), &exponent) * 0x1p64L);
+    for (exponent -= 64; bits % 2 == 0; bits /= 2) {
+        exponent++;
+    }
+    return ldexpl(1, exponent);
+}
 
 static void add_extremes(oracle_stats *s, real u)
 {
+    s->lowest_bit = fminl(s->lowest_bit, lowest_bit(u));
     s->min = isnan(u) || isnan(s->min) ? NAN : fminl(s->min, u);
     s->max = isnan(u) || isnan(s->max) ? NAN : fmaxl(s->max, u);
     if (fabsl(u) > s->size) s->size = fabsl(u);
@@ -108,7 +26,7 @@ static void add_extremes(oracle_stats *s, real u)
 // Two passes over V of every group.
 static oracle_stats count(const oracle_group *groups, int64_t num_groups)
 {
-    oracle_stats s = {.min = INFINITY, .max = -INFINITY};
+    oracle_stats s = {.min = INFINITY, .max = -INFINITY, .lowest_bit = INFINITY};
     real sum = 0, weights = 0, weighted = 0;
     for (int64_t n = 0; n < num_groups; n++) {
         for (int64_t i = 0; i < groups[n].size; i++) {
@@ -119,6 +37,7 @@ static oracle_stats count(const oracle_group *groups, int64_t num_groups)
             weights += m->weight;
             weighted += m->weight * m->u;
             s.nonzero += m->u != 0;
+            s.unsure += m->u_error > 0 && fabsl(m->u) <= m->u_error;
             if (m->u_error > s.u_error) s.u_error = m->u_error;
             add_extremes(&s, m->u);
         }
@@ -156,23 +75,23 @@ oracle_stats oracle_batch(const oracle_group *groups, int64_t num_groups)
 
 // Centers -----------------------------------------------------------------------------------------
 
-// Best minus second of V for the arg-max, 0 for the others.
-static real runner_up(const oracle_group *g, int64_t i)
+// Best minus second of V; NaN with a NaN in V.
+static void find_runner_up(oracle_group *g)
 {
-    int64_t best = -1;
-    real second = NAN;
+    real second = -INFINITY;
+    int has_nan = 0;
+    g->best = -1, g->gap = NAN;
     for (int64_t j = 0; j < g->size; j++) {
         const oracle_member *const m = &g->members[j];
         if (!m->is_counted) continue;
-        if (isnan(m->u)) return NAN;
-        if (best < 0 || m->u > g->members[best].u) best = j;
+        has_nan |= isnan(m->u);
+        if (g->best < 0 || m->u > g->members[g->best].u) g->best = j;
     }
-    if (i != best) return 0;
     for (int64_t j = 0; j < g->size; j++) {
         const oracle_member *const m = &g->members[j];
-        if (m->is_counted && j != best && !(m->u <= second)) second = m->u;
+        if (m->is_counted && j != g->best && m->u > second) second = m->u;
     }
-    return g->members[best].u - second;
+    if (g->best >= 0 && !has_nan) g->gap = g->members[g->best].u - second;
 }
 
 static int needs_center_statistics(const merit_advantage_group_desc *d)
@@ -197,13 +116,14 @@ static real centered(const oracle_group *g, int64_t i, const oracle_stats *level
     const real n = level->count;
     const real size = fabsl(m->u) > level->size ? fabsl(m->u) : level->size;
     *error = m->u_error + level->u_error + ORACLE_ROUNDING * size;
+    if (level->min == level->max && level->u_error == 0) *error = m->u_error; // the mean is exact
     switch (g->desc->center) {
     case MERIT_CENTER_MEAN: return m->u - (g->has_weights ? level->weighted_mean : level->mean);
     case MERIT_CENTER_LEAVE_ONE_OUT:
         if (!m->is_counted) return m->u - level->mean;
         *error *= n / (n - 1);
         return (m->u - level->mean) * n / (n - 1);
-    case MERIT_CENTER_RUNNER_UP: return runner_up(g, i);
+    case MERIT_CENTER_RUNNER_UP: return isnan(g->gap) || i == g->best ? g->gap : 0;
     case MERIT_CENTER_BASELINE:
         *error = m->u_error + 0x1p-52L * (fabsl(m->u) + fabsl(m->baseline));
         return m->u - m->baseline;
@@ -277,7 +197,7 @@ static real scale_of(const oracle_group *g, int64_t i, const oracle_stats *level
     case MERIT_SCALE_MEAN_ABS: *error = 2 * mean_error; return level->mean_abs;
     case MERIT_SCALE_NONZERO_SHARE:
         if (isnan(level->max)) return NAN;
-        *error = 0x1p-53L;
+        *error = 0x1p-53L + level->unsure / level->count;
         return (level->nonzero > 1 ? level->nonzero : 1) / level->count;
     default: return NAN;
     }
@@ -303,12 +223,13 @@ static const oracle_stats *level_of(int32_t level, const oracle_group *g, const 
 }
 
 // c over d by the eps and zero rules.
-static void quotient(oracle_group *g, oracle_member *m, real c, real c_error, real s, real s_error,
-                     int is_singleton)
+static void quotient(oracle_group *g, oracle_member *m, const oracle_stats *scale_level, real c,
+                     real c_error, real s, real s_error, int is_singleton)
 {
     const merit_advantage_group_desc *const d = g->desc;
-    // Rounding can decide: K columns and transforms are not exact in binary64.
-    const int is_exact = d->num_columns == 1 && d->transform == MERIT_TRANSFORM_NONE;
+    const oracle_stats *const v = scale_level;
+    const int is_exact = !g->has_weights && d->transform == MERIT_TRANSFORM_NONE &&
+                         v->count * v->size < 0x1p53L * v->lowest_bit;
     m->a = c;
     m->a_error = c_error;
     if (d->scale == MERIT_SCALE_NONE) return;
@@ -319,6 +240,7 @@ static void quotient(oracle_group *g, oracle_member *m, real c, real c_error, re
     const real threshold = d->zero_threshold;
     const int is_close = s_error > 0 && fabsl(s - threshold) <= s_error;
     const int undecided = is_close && !(is_exact && s == threshold);
+    g->unsure_zero_rule |= undecided;
     if (c == 0) {
         m->a = 0;
         if (c_error == 0 || is_exact) m->a_error = 0;
@@ -328,16 +250,17 @@ static void quotient(oracle_group *g, oracle_member *m, real c, real c_error, re
         if (d->zero_rule == MERIT_ZERO_RULE_ZERO) m->a = 0, m->a_error = 0;
     } else if (c != 0 || m->a_error > 0) {
         const real divisor = divisor_of(d, s);
-        const real divisor_error = s_error + 0x1p-51L * divisor;
+        const real size = fabsl(divisor);
+        const real divisor_error = s_error + 0x1p-51L * size;
         if (c != 0) m->a = c / divisor;
-        m->a_error = (c_error + fabsl(m->a) * divisor_error) / divisor + 0x1p-51L * fabsl(m->a);
-        if (s_error > 0 && !(divisor_error < fabsl(divisor) / 2)) m->a_error = INFINITY;
+        m->a_error = (c_error + fabsl(m->a) * divisor_error) / size + 0x1p-51L * fabsl(m->a);
+        if (s_error > 0 && !(divisor_error < size / 2)) m->a_error = INFINITY;
     }
     if (undecided && d->zero_rule != MERIT_ZERO_RULE_DIVIDE) m->a_error = INFINITY;
 }
 
 static void apply(oracle_group *g, int64_t i, const oracle_stats *center_level,
-                  const oracle_stats *scale_level)
+                  const oracle_stats *scale_level, real group_scale, real group_scale_error)
 {
     const merit_advantage_group_desc *const d = g->desc;
     oracle_member *const m = &g->members[i];
@@ -367,10 +290,13 @@ static void apply(oracle_group *g, int64_t i, const oracle_stats *center_level,
         default: break;
         }
     }
-    real c_error = m->u_error, s_error = 0, s = 1;
+    real c_error = m->u_error, s_error = no_scale ? 0 : group_scale_error;
+    real s = no_scale ? 1 : group_scale;
     const real c = centered(g, i, center_level, &c_error);
-    if (!no_scale) s = scale_of(g, i, scale_level, center_level, &s_error);
-    quotient(g, m, c, c_error, s, s_error, is_singleton);
+    if (d->scale == MERIT_SCALE_LEAVE_ONE_OUT_STD && m->is_counted) {
+        s = scale_of(g, i, scale_level, center_level, &s_error);
+    }
+    quotient(g, m, scale_level, c, c_error, s, s_error, is_singleton);
 }
 
 void oracle_group_apply(oracle_group *g, const oracle_stats *batch, const oracle_stats *given)
@@ -378,16 +304,23 @@ void oracle_group_apply(oracle_group *g, const oracle_stats *batch, const oracle
     const merit_advantage_group_desc *const d = g->desc;
     const oracle_stats *const center_level = level_of(d->center_level, g, batch, given);
     const oracle_stats *const scale_level = level_of(d->scale_level, g, batch, given);
+    real error;
+    if (d->center == MERIT_CENTER_RUNNER_UP) find_runner_up(g);
+    const real scale = scale_of(g, -1, scale_level, center_level, &error);
     for (int64_t i = 0; i < g->size; i++) {
         oracle_member *const m = &g->members[i];
         m->a = 0, m->a_error = 0;
-        if (m->is_masked_in && !m->is_skipped) apply(g, i, center_level, scale_level);
+        if (m->is_masked_in && !m->is_skipped) {
+            apply(g, i, center_level, scale_level, scale, error);
+        }
     }
     g->scale = NAN, g->scale_error = 0;
     const int is_deviation = d->scale == MERIT_SCALE_STD || d->scale == MERIT_SCALE_RMS ||
                              d->scale == MERIT_SCALE_LEAVE_ONE_OUT_STD;
+    const int no_center =
+        d->scale == MERIT_SCALE_RMS && needs_center_statistics(d) && center_level->count == 0;
     if (g->stats.count > 0 && d->scale != MERIT_SCALE_NONE && scale_level->count > 0 &&
-        !(is_deviation && scale_level->count <= d->ddof)) {
-        g->scale = scale_of(g, -1, scale_level, center_level, &g->scale_error);
+        !no_center && !(is_deviation && scale_level->count <= d->ddof)) {
+        g->scale = scale, g->scale_error = error;
     }
 }

@@ -22,8 +22,10 @@ typedef struct oracle_stats {
     real weighted_mean;
     real mean_abs; // mean of abs(u - mean)
     real nonzero; // #{u != 0}
+    real unsure; // of those, how many rounding may make 0, and the reverse
     real size; // max abs(u): what the rounding of the mean is relative to
     real u_error; // largest
+    real lowest_bit; // of all u: sums are exact in binary64 when count * size < 2^53 lowest_bit
     int x_all_equal; // x over V: min == max, finite
 } oracle_stats;
 
@@ -33,10 +35,16 @@ typedef struct oracle_group {
     oracle_member *members;
     int64_t size; // positions
     oracle_stats stats;
+    int64_t best; // RUNNER_UP: the arg-max of V
+    real gap; // and what it is ahead by
     // Results of oracle_group_apply.
     real scale, scale_error;
     int used_zero_rule, used_nan_singleton, lacked_statistics;
+    int unsure_zero_rule; // rounding decides whether s is under its threshold
 } oracle_group;
+
+// array[i] of a merit_dtype.
+double oracle_element(const void *array, int32_t dtype, int64_t i);
 
 // u of every member, and the statistics of V.
 void oracle_group_transform(oracle_group *group);

@@ -6,9 +6,8 @@
 #include "tk_memory.h"
 
 #ifdef TK_HAVE_SIMT
+#include "../simt/simt_control.h"
 extern const merit_backend merit_backend_simt;
-void simt_set_seed(uint64_t seed); // order in which the emulator runs threads and blocks
-uint64_t simt_launch_count(void); // since the program started
 #endif
 
 static merit_context *create(const merit_backend *backend, int num_threads)
