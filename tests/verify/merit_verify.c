@@ -256,6 +256,15 @@ static bool open_backends(session *s, case_error *error)
     return case_fail(error, "MERIT_REQUIRE_CUDA is 1, but cuda does not run here");
 }
 
+static int longest(const case_paths *list)
+{
+    size_t most = strlen("case");
+    for (int i = 0; i < list->count; i++) {
+        if (strlen(list->paths[i]) > most) most = strlen(list->paths[i]);
+    }
+    return most < 100 ? (int)most : 100;
+}
+
 int main(int argc, char **argv)
 {
     session s = {.o = {.backend = "cpu"}, .rows = json_array(), .errors = json_array()};
@@ -272,7 +281,7 @@ int main(int argc, char **argv)
     } else if (!open_backends(&s, &error) || !record_folder(&s, &error)) {
         complain(&s, "", &error);
     } else {
-        if (!s.o.list && !s.o.json) report_header();
+        if (!s.o.list && !s.o.json) report_header(longest(&s.paths));
         for (int i = 0; i < s.paths.count; i++) {
             take_case(&s, s.paths.paths[i]);
         }

@@ -8,10 +8,13 @@
 
 // Table -------------------------------------------------------------------------------------------
 
-void report_header(void)
+static int case_width;
+
+void report_header(int width)
 {
-    printf("%-44s %-18s %-7s %-24s %9s %11s %8s %9s  %s\n", "case", "operation", "backend",
-           "output", "elements", "abs error", "ulp", "bits", "verdict");
+    case_width = width;
+    printf("%-*s %-18s %-7s %-24s %9s %11s %8s %9s  %s\n", case_width, "case", "operation",
+           "backend", "output", "elements", "abs error", "ulp", "bits", "verdict");
 }
 
 static void ulp_text(uint64_t ulp, char text[24])
@@ -36,7 +39,7 @@ static void print_row(const char *path, const case_file *c, const case_backend *
                       const case_row *row)
 {
     const compare_result *const r = &row->result;
-    printf("%-44s %-18s %-7s %-24s ", path, c->op->name, backend->name, row->output);
+    printf("%-*s %-18s %-7s %-24s ", case_width, path, c->op->name, backend->name, row->output);
     if (row->compared) {
         char ulp[24];
         ulp_text(r->worst_ulp, ulp);

@@ -4,7 +4,8 @@
 
 #include "case_run.h"
 
-void report_header(void);
+// `width`: of the column of cases.
+void report_header(int width);
 void report_table(const char *path, const case_file *c, const case_backend *backend,
                   const case_report *report);
 
