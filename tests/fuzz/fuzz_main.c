@@ -207,7 +207,8 @@ int main(int argc, char **argv)
     __sanitizer_set_death_callback(keep);
 #endif
     for (size_t i = 0; i < num_seeds; i++) {
-        LLVMFuzzerTestOneInput(seeds[i].bytes, seeds[i].size);
+        at_work = seeds[i];
+        LLVMFuzzerTestOneInput(at_work.bytes, at_work.size);
     }
     for (long i = 0; i < iterations; i++) {
         at_work = seeds[below(num_seeds)];
