@@ -102,6 +102,7 @@ def read_loop_table():
 def readable(text):
     """Mangled names of kernels as in the source, without their arguments."""
     text = subprocess.run(["c++filt"], input=text, text=True, capture_output=True, check=True).stdout
+    text = re.sub(r"_INTERNAL_\w+::|\(anonymous namespace\)::", "", text)
     return re.sub(r"(?m)^(?:void )?([\w:<>, ()]*?_kernel(?:<[^>]*>)?)\([^:]*\)", r"\1", text).rstrip()
 
 
