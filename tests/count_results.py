@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Counts what test runners wrote down: Criterion's TAP files and CTest's JUnit files.
 
-usage: count_results.py FILE.tap|FILE.xml ...
+usage: count_results.py FILE.tap|FILE.xml|FILE.failed ...   (.failed: a failure, its text the reason)
 
 Criterion leaves skipped tests and dead workers out of its own summary, so its records are counted.
 Prints each failure, one line per skipped suite and reason, then `N passed, N failed, N skipped`.
@@ -28,8 +28,7 @@ class Results:
     def fail(self, name, why):
         self.failures.append(f"{name}: {why}" if why else name)
 
-    def read_tap(self, path):
-        run = os.path.basename(path).removesuffix(".tap")
+    def read_tap(self, run, path):
         planned, recorded = None, 0
         with open(path, encoding="utf-8", errors="replace") as lines:
             for line in lines:
@@ -50,8 +49,7 @@ class Results:
         if planned != recorded:
             self.fail(run, f"{recorded} records of {planned} tests: the runner died")
 
-    def read_junit(self, path):
-        run = os.path.basename(path).removesuffix(".xml")
+    def read_junit(self, run, path):
         for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
             output = (case.findtext("system-out") or "").strip()
             last_line = output.splitlines()[-1] if output else ""
@@ -78,10 +76,14 @@ class Results:
 def main():
     results = Results()
     for path in sys.argv[1:]:
-        if path.endswith(".tap"):
-            results.read_tap(path)
+        run, kind = os.path.splitext(os.path.basename(path))
+        if kind == ".tap":
+            results.read_tap(run, path)
+        elif kind == ".xml":
+            results.read_junit(run, path)
         else:
-            results.read_junit(path)
+            with open(path, encoding="utf-8") as reason:
+                results.fail(run, reason.read().strip())
     return results.report()
 
 
