@@ -219,7 +219,8 @@ int launch_pass(const Args &a, const merit_launch *launch, int first_pass, int l
     const int64_t limit = (int64_t)launch->num_sms * kBlocksPerSm;
     const bool both = first_pass != last_pass;
     const unsigned blocks = both ? 1u : (unsigned)(chunks < limit ? chunks : limit);
-    if (merit_advantage_is_plain(&a)) {
+    const int plain_scale = a.d.scale == MERIT_SCALE_NONE || a.d.scale == MERIT_SCALE_STD;
+    if (merit_advantage_is_plain(&a, kWarpSize, plain_scale)) {
         return MERIT_LAUNCH(advantage_group_plain_kernel, dim3(blocks), dim3(kThreads), 0,
                             launch->stream, args);
     }

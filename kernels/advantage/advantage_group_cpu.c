@@ -20,10 +20,16 @@ static void apply(group_work *w, const merit_advantage_rule *rule, int keep)
     const int loo_std = a->d.scale == MERIT_SCALE_LEAVE_ONE_OUT_STD;
     const int sums_sets = a->d.columns == MERIT_COLUMNS_NORMALIZE_FIRST;
     const int last = w->set == a->num_sets - 1;
+    const int straight = straight_applies(a, rule);
     for (int64_t tile = 0; tile < num_tiles(w); tile++) {
         visit_tile(w, tile);
         const int64_t place = tile_place(w, tile);
         const int length = tile_length(w, tile);
+        if (straight) {
+            const int64_t first = w->span.begin + tile * MERIT_TILE;
+            w->saw |= straight_apply(a, rule, first, length, w->u + place, keep);
+            continue;
+        }
         for (int j = 0; j < length; j++) {
             const int state = w->state[place + j];
             const int64_t i = tile * MERIT_TILE + j;
@@ -79,7 +85,7 @@ static void run_group(group_work *w, int64_t group)
         if (w->span.refusal != MERIT_ADVANTAGE_FINE) continue;
         w->resident = w->span.size <= RESIDENT;
         w->saw = 0;
-        find_shape(w);
+        if (!reads_once(w)) find_shape(w);
         if (w->saw & MERIT_ADVANTAGE_SAW_BAD_INDEX) w->span.refusal = MERIT_ADVANTAGE_BAD_INDEX;
         if (w->span.refusal != MERIT_ADVANTAGE_FINE) continue;
         find_partial(w);
@@ -102,6 +108,8 @@ static void run_groups(void *state, int64_t begin, int64_t end)
 {
     group_work w;
     w.args = state;
+    w.straight = straight_takes(w.args);
+    w.u = w.args->d.transform == MERIT_TRANSFORM_NONE ? w.x : w.transformed;
     for (int64_t group = begin; group < end; group++) {
         run_group(&w, group);
     }
@@ -203,7 +211,7 @@ int MERIT_BACKEND_FN(advantage_group)(const merit_advantage_group_args *args,
     merit_advantage_group_args a = *args;
     a.first_pass = MERIT_ADVANTAGE_PASS_APPLY;
     const int64_t groups = a.d.groups.num_groups;
-    if (merit_advantage_is_plain(&a)) {
+    if (dense_takes(&a)) {
         merit_parallel_ranges(launch->num_threads, groups, ADVANTAGE_DENSE_GRAIN, run_dense, &a);
     } else {
         if (a.needs_batch) {

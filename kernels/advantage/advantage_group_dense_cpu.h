@@ -6,7 +6,7 @@
 // multiply-adds (quotient.h). Vectors with a NaN or an infinity among them, or with a divisor at the
 // edge of the number range, and the remainder, go through the general path.
 //
-// Why no check per member: rewards are binary32, so a sum of at most 32 and a deviation from their mean
+// Why no check per member: rewards are binary32, so a sum of at most 128 and a deviation from their mean
 // are 0 or between 2^-210 and 2^140, and squares and their sums between 2^-420 and 2^290: inside the
 // range of quotient.h. Nothing underflows, so m2 is 0 only for equal rewards, whose mean is exact.
 #ifndef MERIT_ADVANTAGE_GROUP_DENSE_CPU_H
@@ -26,7 +26,7 @@
 #endif
 
 enum {
-    DENSE_MAX_SIZE = 32,
+    DENSE_MAX_SIZE = 128,
     ADVANTAGE_DENSE_GRAIN = 2048 // groups; a multiple of the width
 };
 
@@ -196,6 +196,11 @@ DENSE_INLINE dense_d dense_sum16(const dense_d *x, dense_d from, int squares)
     return dense_sum8(x, from, squares) + dense_sum8(x + 8, from, squares);
 }
 
+DENSE_INLINE dense_d dense_sum32(const dense_d *x, dense_d from, int squares)
+{
+    return dense_sum16(x, from, squares) + dense_sum16(x + 16, from, squares);
+}
+
 DENSE_INLINE dense_d dense_sum(const dense_d *x, int size, dense_d from, int squares)
 {
     switch (size) {
@@ -203,7 +208,8 @@ DENSE_INLINE dense_d dense_sum(const dense_d *x, int size, dense_d from, int squ
     case 4: return dense_sum4(x, from, squares);
     case 8: return dense_sum8(x, from, squares);
     case 16: return dense_sum16(x, from, squares);
-    case 32: return dense_sum16(x, from, squares) + dense_sum16(x + 16, from, squares);
+    case 32: return dense_sum32(x, from, squares);
+    case 64: return dense_sum32(x, from, squares) + dense_sum32(x + 32, from, squares);
     default: break;
     }
     dense_d level[DENSE_MAX_SIZE];
@@ -304,6 +310,34 @@ typedef struct dense_statistics {
     dense_d max;
 } dense_statistics;
 
+// Advantages under LEAVE_ONE_OUT_STD from the rewards x and the centered c: each member is divided by the
+// deviation of the others. A member that is left out keeps its place in the trees, as a 0. Equal others
+// have a deviation of exactly 0.
+DENSE_INLINE void dense_own_scales(const merit_advantage_group_args *a, int size, dense_d *x,
+                                   dense_d *c)
+{
+    const dense_d zero = {0.0};
+    const double others = (double)(size - 1);
+    const merit_divisor64 members = m_divisor64(others);
+    const merit_divisor64 degrees = m_divisor64(m_sub64(others, (double)a->d.ddof));
+    for (int m = 0; m < size; m++) {
+        const dense_d own = x[m];
+        x[m] = zero;
+        dense_d mean = dense_sum(x, size, zero, 0);
+        dense_divide(&mean, 1, dense_splat(members.d), dense_splat(members.reciprocal));
+        x[m] = mean;
+        dense_d s = dense_std(dense_sum(x, size, mean, 1), degrees);
+        x[m] = own;
+        if (size < 3) s = zero;
+        const dense_l is_zero = s <= dense_splat(a->d.zero_threshold);
+        const dense_d quotient = c[m] / dense_divisor(a->d.eps_rule, a->d.eps, s);
+        dense_d ruled = quotient;
+        if (a->d.zero_rule == MERIT_ZERO_RULE_UNSCALED) ruled = c[m];
+        if (a->d.zero_rule == MERIT_ZERO_RULE_ZERO) ruled = zero;
+        c[m] = dense_select(c[m] == zero, zero, dense_select(is_zero, ruled, quotient));
+    }
+}
+
 // Groups first .. first + DENSE_WIDTH - 1. Returns 0, with nothing written, when the general path has
 // to take them. out NULL: no statistics.
 DENSE_INLINE int dense_block(const merit_advantage_group_args *a, int64_t first, int size,
@@ -341,8 +375,13 @@ DENSE_INLINE int dense_block(const merit_advantage_group_args *a, int64_t first,
     const merit_divisor64 members = m_divisor64(count);
     dense_d mean = sum;
     dense_divide(&mean, 1, dense_splat(members.d), dense_splat(members.reciprocal));
-    const int scaled = scale != MERIT_SCALE_NONE;
+    const int own_scales = scale == MERIT_SCALE_LEAVE_ONE_OUT_STD;
+    const int scaled = scale == MERIT_SCALE_STD;
     const int centered = center != MERIT_CENTER_NONE;
+    dense_d rewards[DENSE_MAX_SIZE];
+    for (int m = 0; m < size && own_scales; m++) {
+        rewards[m] = x[m];
+    }
     if (centered) {
         for (int m = 0; m < size; m++) {
             x[m] = x[m] - mean;
@@ -366,6 +405,7 @@ DENSE_INLINE int dense_block(const merit_advantage_group_args *a, int64_t first,
         }
         dense_divide(x, size, dense_splat(others.d), dense_splat(others.reciprocal));
     }
+    if (own_scales) dense_own_scales(a, size, rewards, x);
     if (scaled) {
         const dense_d s = dense_std(m2, m_divisor64(m_sub64(count, (double)a->d.ddof)));
         dense_d divisor = dense_divisor(a->d.eps_rule, a->d.eps, s);
@@ -402,6 +442,16 @@ static inline void dense_outputs(const merit_advantage_group_args *a, int64_t fi
         uint8_t *const keep = a->io.keep + (first + l) * a->d.groups.group_stride;
         memset(keep, !merit_moments_all_equal(s->min[l], s->max[l]), (size_t)size);
     }
+}
+
+// Whether dense_block knows the options of the call. Outputs that tell of a zero rule need the general
+// path where members have scales of their own.
+static int dense_takes(const merit_advantage_group_args *a)
+{
+    const int own_scales = a->d.scale == MERIT_SCALE_LEAVE_ONE_OUT_STD &&
+                           a->io.group_flags == NULL && a->io.group_scale == NULL;
+    const int scale = own_scales || a->d.scale == MERIT_SCALE_NONE || a->d.scale == MERIT_SCALE_STD;
+    return merit_advantage_is_plain(a, DENSE_MAX_SIZE, scale);
 }
 
 // Literal sizes and the common options, so that loops unroll and rewards stay in registers.

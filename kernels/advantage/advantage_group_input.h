@@ -147,20 +147,20 @@ MERIT_HD static inline void merit_advantage_outside(const merit_advantage_group_
 }
 
 // The common case, for which both backends have a path of its own: one dense binary32 reward column
-// in small uniform groups, the group's mean or leave-one-out mean, no scale or the group's deviation,
-// and no other option.
-MERIT_HD static inline int merit_advantage_is_plain(const merit_advantage_group_args *a)
+// in uniform groups of 2 .. max_size, the group's mean or leave-one-out mean, a scale that `scale`
+// admits, and no other option.
+MERIT_HD static inline int merit_advantage_is_plain(const merit_advantage_group_args *a,
+                                                    int64_t max_size, int scale)
 {
     const merit_advantage_group_desc *const d = &a->d;
     const merit_advantage_group_io *const io = &a->io;
-    const int layout = d->groups.group_size >= 2 && d->groups.group_size <= 32 &&
+    const int layout = d->groups.group_size >= 2 && d->groups.group_size <= max_size &&
                        d->num_columns == 1 && d->reward_row_stride == 1 &&
                        d->reward_dtype == MERIT_DTYPE_F32 && d->advantage_dtype == MERIT_DTYPE_F32;
     const int inputs = io->column_weights == NULL && io->mask == NULL && io->stats_mask == NULL &&
                        io->weights == NULL && io->add == NULL;
     const int center = d->center == MERIT_CENTER_NONE || d->center == MERIT_CENTER_MEAN ||
                        d->center == MERIT_CENTER_LEAVE_ONE_OUT;
-    const int scale = d->scale == MERIT_SCALE_NONE || d->scale == MERIT_SCALE_STD;
     const int levels = d->center_level == MERIT_LEVEL_GROUP &&
                        d->scale_level == MERIT_LEVEL_GROUP && !a->needs_batch;
     const int rest = d->transform == MERIT_TRANSFORM_NONE && d->map == MERIT_MAP_IDENTITY &&

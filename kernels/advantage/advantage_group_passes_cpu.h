@@ -5,6 +5,7 @@
 
 #include "../core/lanes_cpu.h"
 #include "advantage_group.h"
+#include "advantage_group_straight_cpu.h"
 
 enum { RESIDENT = MERIT_ADVANTAGE_PAIRS_LIMIT };
 
@@ -16,11 +17,13 @@ typedef struct group_work {
     merit_advantage_span span;
     int32_t set;
     int32_t resident;
+    int32_t straight; // straight_takes
     merit_advantage_shape shape;
     merit_advantage_partial partial;
     int saw;
     double x[RESIDENT];
-    double u[RESIDENT];
+    double *u; // x itself without a transform
+    double transformed[RESIDENT];
     double sums[RESIDENT]; // NORMALIZE_FIRST
     uint8_t state[RESIDENT];
     double terms[MERIT_TILE];
@@ -53,7 +56,11 @@ static void read_tile(group_work *w, int64_t tile, int counting)
     uint64_t nans = 0;
     uint64_t infs = 0;
     uint64_t lost = 0;
-    for (int j = 0; j < length; j++) {
+    if (w->straight) {
+        straight_read(a, w->span.begin + tile * MERIT_TILE, length, w->x + place, &nans, &infs);
+        memset(w->state + place, IN_MASK | IN_V, (size_t)length);
+    }
+    for (int j = 0; j < length && !w->straight; j++) {
         const int64_t row = merit_advantage_row(a, w->span.begin, tile * MERIT_TILE + j);
         if (row < 0) {
             w->x[place + j] = 0.0;
@@ -84,7 +91,8 @@ static double sum_terms(const group_work *w, int length)
 
 // Passes ------------------------------------------------------------------------------------------
 
-// First pass: count and range of x over V.
+// First pass: count and range of x over V. Without a transform a straight group gets them from its
+// statistics instead, in the same reading.
 static void find_shape(group_work *w)
 {
     merit_advantage_shape s = {.count = 0, .x_min = m_inf64(), .x_max = -m_inf64()};
@@ -92,7 +100,11 @@ static void find_shape(group_work *w)
         read_tile(w, tile, w->args->first_pass == MERIT_ADVANTAGE_PASS_APPLY);
         const int64_t place = tile_place(w, tile);
         const int length = tile_length(w, tile);
-        for (int j = 0; j < length; j++) {
+        if (w->straight) {
+            s.count += length;
+            straight_range(w->x + place, length, &s.x_min, &s.x_max);
+        }
+        for (int j = 0; j < length && !w->straight; j++) {
             if (!(w->state[place + j] & IN_V)) continue;
             s.count++;
             s.x_min = m_min64(s.x_min, w->x[place + j]);
@@ -169,9 +181,9 @@ static void transform_tile(group_work *w, int64_t tile)
     const merit_advantage_group_desc *const d = &w->args->d;
     const int64_t place = tile_place(w, tile);
     const int length = tile_length(w, tile);
-    const int none = d->transform == MERIT_TRANSFORM_NONE;
+    if (d->transform == MERIT_TRANSFORM_NONE) return;
     for (int64_t i = place; i < place + length; i++) {
-        if (none || !(w->state[i] & (IN_MASK | IN_V)) || (w->state[i] & SKIPPED)) {
+        if (!(w->state[i] & (IN_MASK | IN_V)) || (w->state[i] & SKIPPED)) {
             w->u[i] = w->x[i];
         } else if (m_is_nan64(w->shape.x_max) || m_is_nan64(w->x[i])) {
             w->u[i] = m_nan64();
@@ -200,6 +212,7 @@ static merit_moments tile_moments(group_work *w, int64_t tile, int64_t left_out)
     const int64_t place = tile_place(w, tile);
     const int length = tile_length(w, tile);
     merit_moments r = merit_moments_empty();
+    if (w->straight && left_out < 0) return straight_moments(w->u + place, length);
     for (int j = 0; j < length; j++) {
         const int counts = (w->state[place + j] & IN_V) && place + j != left_out;
         w->terms[j] = counts ? w->u[place + j] : 0.0;
@@ -249,10 +262,27 @@ static merit_advantage_partial tile_partial(group_work *w, int64_t tile)
     return p;
 }
 
+// A group whose first reading is that of its statistics.
+static int reads_once(const group_work *w)
+{
+    return w->straight && w->args->d.transform == MERIT_TRANSFORM_NONE;
+}
+
 static void find_partial(group_work *w)
 {
     merit_advantage_tiles tiles;
     tiles.count = 0;
+    if (reads_once(w)) {
+        for (int64_t tile = 0; tile < num_tiles(w); tile++) {
+            read_tile(w, tile, w->args->first_pass == MERIT_ADVANTAGE_PASS_APPLY);
+            merit_advantage_tiles_push(&tiles, tile_partial(w, tile));
+        }
+        w->partial = merit_advantage_tiles_finish(&tiles);
+        w->shape.count = (int64_t)w->partial.record.moments.count;
+        w->shape.x_min = w->partial.record.moments.min;
+        w->shape.x_max = w->partial.record.moments.max;
+        return;
+    }
     if (w->args->d.transform == MERIT_TRANSFORM_SOFTMAX && w->shape.count > 0) find_exp_sum(w);
     if (w->resident) {
         for (int64_t tile = 0; tile < num_tiles(w); tile++) {
