@@ -125,10 +125,10 @@ static void run_dense(void *state, int64_t begin, int64_t end)
                         (io->diagnostics != NULL && a->d.expected_size > 0);
     const int size = (int)a->d.groups.group_size;
     int64_t group = begin;
-    for (; group + DENSE_WIDTH <= end; group += DENSE_WIDTH) {
+    for (; group + WIDE_WIDTH <= end; group += WIDE_WIDTH) {
         dense_statistics statistics;
         if (!dense_known_block(a, group, size, outputs ? &statistics : NULL)) {
-            run_groups(state, group, group + DENSE_WIDTH);
+            run_groups(state, group, group + WIDE_WIDTH);
         } else if (outputs) {
             dense_outputs(a, group, size, &statistics);
         }

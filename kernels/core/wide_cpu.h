@@ -1,0 +1,215 @@
+// Vectors of binary64 for CPU kernels that work on as many groups or rows side by side as a vector has
+// elements: eight with AVX-512, else four. Each element follows the scalar rules of portable.h.
+#ifndef MERIT_CORE_WIDE_CPU_H
+#define MERIT_CORE_WIDE_CPU_H
+
+#include "quotient.h"
+
+#if defined(__FMA__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define WIDE_WIDTH 8
+#else
+#define WIDE_WIDTH 4
+#endif
+
+enum { WIDE_MAX_SIZE = 128 }; // terms of wide_sum
+
+#define WIDE_INLINE static inline __attribute__((always_inline))
+
+typedef float wide_f __attribute__((vector_size(4 * WIDE_WIDTH)));
+typedef int32_t wide_i __attribute__((vector_size(4 * WIDE_WIDTH)));
+typedef double wide_d __attribute__((vector_size(8 * WIDE_WIDTH)));
+typedef int64_t wide_l __attribute__((vector_size(8 * WIDE_WIDTH)));
+
+// Vectors -----------------------------------------------------------------------------------------
+
+WIDE_INLINE wide_d wide_fma(wide_d a, wide_d b, wide_d c)
+{
+#if defined(__AVX512F__)
+    return (wide_d)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__FMA__)
+    return (wide_d)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    wide_d r;
+    for (int i = 0; i < WIDE_WIDTH; i++) {
+        r[i] = m_fma64(a[i], b[i], c[i]);
+    }
+    return r;
+#endif
+}
+
+// Of finite values.
+WIDE_INLINE wide_d wide_min(wide_d a, wide_d b)
+{
+#if defined(__AVX512F__)
+    return (wide_d)_mm512_min_pd((__m512d)a, (__m512d)b);
+#else
+    const wide_l less = a < b;
+    return (wide_d)((less & (wide_l)a) | (~less & (wide_l)b));
+#endif
+}
+
+WIDE_INLINE wide_d wide_max(wide_d a, wide_d b)
+{
+#if defined(__AVX512F__)
+    return (wide_d)_mm512_max_pd((__m512d)a, (__m512d)b);
+#else
+    const wide_l more = a > b;
+    return (wide_d)((more & (wide_l)a) | (~more & (wide_l)b));
+#endif
+}
+
+WIDE_INLINE wide_d wide_widen(wide_f a)
+{
+#if defined(__AVX512F__)
+    return (wide_d)_mm512_cvtps_pd((__m256)a);
+#elif defined(__FMA__)
+    return (wide_d)_mm256_cvtps_pd((__m128)a);
+#else
+    return __builtin_convertvector(a, wide_d);
+#endif
+}
+
+WIDE_INLINE wide_f wide_round(wide_d a)
+{
+#if defined(__AVX512F__)
+    return (wide_f)_mm512_cvtpd_ps((__m512d)a);
+#elif defined(__FMA__)
+    return (wide_f)_mm256_cvtpd_ps((__m256d)a);
+#else
+    return __builtin_convertvector(a, wide_f);
+#endif
+}
+
+WIDE_INLINE wide_d wide_splat(double a)
+{
+    return a - (wide_d){0.0};
+}
+
+WIDE_INLINE wide_d wide_select(wide_l mask, wide_d yes, wide_d no)
+{
+    return (wide_d)((mask & (wide_l)yes) | (~mask & (wide_l)no));
+}
+
+WIDE_INLINE int wide_any(wide_l mask)
+{
+    int64_t all = 0;
+    for (int i = 0; i < WIDE_WIDTH; i++) {
+        all |= mask[i];
+    }
+    return all != 0;
+}
+
+// Rows to columns: out[j][i] = in[i][j].
+WIDE_INLINE void wide_transpose(wide_f v[WIDE_WIDTH])
+{
+#if WIDE_WIDTH == 8
+    const wide_i low32 = {0, 8, 1, 9, 4, 12, 5, 13};
+    const wide_i high32 = {2, 10, 3, 11, 6, 14, 7, 15};
+    const wide_i low64 = {0, 1, 8, 9, 4, 5, 12, 13};
+    const wide_i high64 = {2, 3, 10, 11, 6, 7, 14, 15};
+    const wide_i low128 = {0, 1, 2, 3, 8, 9, 10, 11};
+    const wide_i high128 = {4, 5, 6, 7, 12, 13, 14, 15};
+    wide_f a[8];
+    wide_f b[8];
+    for (int i = 0; i < 4; i++) {
+        a[2 * i] = __builtin_shuffle(v[2 * i], v[2 * i + 1], low32);
+        a[2 * i + 1] = __builtin_shuffle(v[2 * i], v[2 * i + 1], high32);
+    }
+    for (int i = 0; i < 2; i++) {
+        b[4 * i] = __builtin_shuffle(a[4 * i], a[4 * i + 2], low64);
+        b[4 * i + 1] = __builtin_shuffle(a[4 * i], a[4 * i + 2], high64);
+        b[4 * i + 2] = __builtin_shuffle(a[4 * i + 1], a[4 * i + 3], low64);
+        b[4 * i + 3] = __builtin_shuffle(a[4 * i + 1], a[4 * i + 3], high64);
+    }
+    for (int i = 0; i < 4; i++) {
+        v[i] = __builtin_shuffle(b[i], b[i + 4], low128);
+        v[i + 4] = __builtin_shuffle(b[i], b[i + 4], high128);
+    }
+#else
+    const wide_i low32 = {0, 4, 1, 5};
+    const wide_i high32 = {2, 6, 3, 7};
+    const wide_i low64 = {0, 1, 4, 5};
+    const wide_i high64 = {2, 3, 6, 7};
+    const wide_f a0 = __builtin_shuffle(v[0], v[1], low32);
+    const wide_f a1 = __builtin_shuffle(v[0], v[1], high32);
+    const wide_f a2 = __builtin_shuffle(v[2], v[3], low32);
+    const wide_f a3 = __builtin_shuffle(v[2], v[3], high32);
+    v[0] = __builtin_shuffle(a0, a2, low64);
+    v[1] = __builtin_shuffle(a0, a2, high64);
+    v[2] = __builtin_shuffle(a1, a3, low64);
+    v[3] = __builtin_shuffle(a1, a3, high64);
+#endif
+}
+
+// x[m] / divisor, bit for bit, for numerators and divisors in the range of quotient.h.
+WIDE_INLINE void wide_divide(wide_d *x, int size, wide_d divisor, wide_d reciprocal)
+{
+    for (int m = 0; m < size; m++) {
+        const wide_d q = x[m] * reciprocal;
+        x[m] = wide_fma(wide_fma(-q, divisor, x[m]), reciprocal, q);
+    }
+}
+
+// Neighbours-first trees. For literal powers of two as nested sums, so that few values are alive at a
+// time; squares: of the squared differences from `from`.
+WIDE_INLINE wide_d wide_term(const wide_d *x, wide_d from, int squares)
+{
+    if (!squares) return x[0];
+    const wide_d difference = x[0] - from;
+    return difference * difference;
+}
+
+WIDE_INLINE wide_d wide_sum2(const wide_d *x, wide_d from, int squares)
+{
+    return wide_term(x, from, squares) + wide_term(x + 1, from, squares);
+}
+
+WIDE_INLINE wide_d wide_sum4(const wide_d *x, wide_d from, int squares)
+{
+    return wide_sum2(x, from, squares) + wide_sum2(x + 2, from, squares);
+}
+
+WIDE_INLINE wide_d wide_sum8(const wide_d *x, wide_d from, int squares)
+{
+    return wide_sum4(x, from, squares) + wide_sum4(x + 4, from, squares);
+}
+
+WIDE_INLINE wide_d wide_sum16(const wide_d *x, wide_d from, int squares)
+{
+    return wide_sum8(x, from, squares) + wide_sum8(x + 8, from, squares);
+}
+
+WIDE_INLINE wide_d wide_sum32(const wide_d *x, wide_d from, int squares)
+{
+    return wide_sum16(x, from, squares) + wide_sum16(x + 16, from, squares);
+}
+
+WIDE_INLINE wide_d wide_sum(const wide_d *x, int size, wide_d from, int squares)
+{
+    switch (size) {
+    case 2: return wide_sum2(x, from, squares);
+    case 4: return wide_sum4(x, from, squares);
+    case 8: return wide_sum8(x, from, squares);
+    case 16: return wide_sum16(x, from, squares);
+    case 32: return wide_sum32(x, from, squares);
+    case 64: return wide_sum32(x, from, squares) + wide_sum32(x + 32, from, squares);
+    default: break;
+    }
+    wide_d level[WIDE_MAX_SIZE];
+    for (int m = 0; m < size; m++) {
+        level[m] = wide_term(x + m, from, squares);
+    }
+    for (int count = size; count > 1; count = (count + 1) / 2) {
+        for (int m = 0; m < count / 2; m++) {
+            level[m] = level[2 * m] + level[2 * m + 1];
+        }
+        if (count % 2 != 0) level[count / 2] = level[count - 1]; // passes through
+    }
+    return level[0];
+}
+
+#endif
