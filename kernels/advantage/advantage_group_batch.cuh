@@ -41,7 +41,7 @@ MERIT_DEVICE bool block_is_last(uint32_t *ticket, uint32_t amount, uint32_t tota
     __syncthreads();
     if (threadIdx.x == 0) {
         last[0] = atomicAdd(ticket, amount) + amount == total;
-        if (last[0]) *ticket = 0;
+        if (last[0]) atomicExch(ticket, 0u); // atomic: nothing orders the others' adds before it
     }
     __syncthreads();
     const bool is_last = last[0] != 0;
