@@ -138,12 +138,13 @@ ag_result ag_run_on(tk_fixture *tk, merit_context *ctx, const ag_case *c)
         io.diagnostics = tk_inout(tk, &r.diagnostics, 1, sizeof r.diagnostics);
     }
 
-    size_t workspace_bytes = 0;
-    void *workspace = NULL;
-    r.status = merit_advantage_group_workspace(ctx, &d, &workspace_bytes);
+    size_t workspace_bytes = c->workspace_bytes;
+    if (!c->no_query) r.status = merit_advantage_group_workspace(ctx, &d, &workspace_bytes);
     if (r.status == MERIT_STATUS_OK) {
-        workspace = tk_workspace(tk, workspace_bytes);
-        r.status = merit_advantage_group(ctx, &d, &io, workspace, workspace_bytes, NULL);
+        void *const workspace = tk_workspace(tk, workspace_bytes);
+        for (int call = 0; call <= c->repeats && r.status == MERIT_STATUS_OK; call++) {
+            r.status = merit_advantage_group(ctx, &d, &io, workspace, workspace_bytes, NULL);
+        }
     }
     r.advantages = read_back(tk, io.advantages, r.num_values, bytes);
     r.keep = read_back(tk, io.keep, r.num_values, 1);
@@ -261,6 +262,35 @@ void ag_expect_oracle(const ag_case *c, const ag_result *r)
     }
     if (c->outputs & AG_DIAGNOSTICS) expect_counters(r, o);
     advantage_oracle_free(o);
+}
+
+void ag_expect_untouched_at(const char *file, int line, const ag_case *c, const ag_result *r)
+{
+    const struct {
+        const char *name;
+        const void *array;
+        int64_t count;
+        size_t size;
+    } outputs[] = {
+        {"advantages", c->in_place ? NULL : r->advantages, r->num_values,
+         ag_dtype_bytes(c->d.advantage_dtype)},
+        {"keep", r->keep, r->num_values, 1},
+        {"group_count", r->group_count, r->num_records, sizeof(int32_t)},
+        {"group_mean", r->group_mean, r->num_records, sizeof(double)},
+        {"group_scale", r->group_scale, r->num_records, sizeof(double)},
+        {"group_min", r->group_min, r->num_records, sizeof(double)},
+        {"group_max", r->group_max, r->num_records, sizeof(double)},
+        {"group_flags", r->group_flags, r->num_records, 1},
+        {"batch_moments", r->batch, r->num_sets, sizeof(merit_moments)},
+    };
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
+        if (outputs[i].array == NULL) continue;
+        if (tk_untouched(outputs[i].array, outputs[i].count, outputs[i].size)) continue;
+        tk_fail(file, line, "%s was written", outputs[i].name);
+    }
+    for (int i = 0; i < MERIT_NUM_COUNTERS; i++) {
+        if (r->diagnostics.count[i] != 0) tk_fail(file, line, "counter %d moved", i);
+    }
 }
 
 void ag_check(tk_fixture *tk, const ag_case *c)

@@ -27,6 +27,9 @@ typedef struct ag_case {
     int outputs; // AG_ bits
     int in_place; // advantages are the rewards
     int64_t reward_count; // elements of the rewards array; 0: as far as the strides reach
+    int no_query; // the workspace has workspace_bytes, whatever the call wants
+    size_t workspace_bytes;
+    int repeats; // further calls with the same workspace, which is not initialized again
 } ag_case;
 
 // What came back, in host memory. An array is NULL when it was not asked for.
@@ -54,6 +57,10 @@ void ag_free(ag_result *result);
 
 // Runs, expects OK, and in the first run of the body compares every output with the oracle.
 void ag_check(tk_fixture *tk, const ag_case *c);
+
+// Every output still holds the guard pattern, every counter 0.
+#define ag_expect_untouched(c, result) ag_expect_untouched_at(__FILE__, __LINE__, c, result)
+void ag_expect_untouched_at(const char *file, int line, const ag_case *c, const ag_result *result);
 
 // The comparison of ag_check.
 void ag_expect_oracle(const ag_case *c, const ag_result *result);
