@@ -190,7 +190,7 @@ MERIT_KERNEL(kThreads, 1) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT
                 if (b.span.size > kLanes) work_run_group(a, b, records_only);
             }
             __syncthreads(); // and the other way round
-            if (records_only) finish_records(a, first, done);
+            if (records_only && done > 0) finish_records(a, first, done);
         }
         __syncthreads(); // one block making both passes: the folded record
     }

@@ -47,7 +47,7 @@ static inline void straight_read(const merit_advantage_group_args *a, int64_t fi
 // Smallest and largest, NaN if there is one: exact, so in any order.
 static inline void straight_range(const double *u, int length, double *min, double *max)
 {
-    enum { WAYS = 16 };
+    enum { WAYS = 8 };
     double low[WAYS];
     double high[WAYS];
     for (int l = 0; l < WAYS; l++) {

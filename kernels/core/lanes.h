@@ -15,25 +15,38 @@ enum {
     MERIT_TILE_LEVELS = 48 // tiles of any int64_t length fold in fewer levels
 };
 
-// Tree over lanes[0 .. count): neighbours first, count a power of two. Destroys the array.
+// Tree over lanes[0 .. count): neighbours first, count a power of two. Destroys the array. Two arrays in
+// turn: a level in place would be a chain of dependences.
 MERIT_HD static inline double merit_lanes_fold64(double *lanes, int count)
 {
+    double other[MERIT_LANES / 2];
+    double *from = lanes;
+    double *to = other;
     for (int width = count / 2; width >= 1; width /= 2) {
         for (int i = 0; i < width; i++) {
-            lanes[i] = m_add64(lanes[2 * i], lanes[2 * i + 1]);
+            to[i] = m_add64(from[2 * i], from[2 * i + 1]);
         }
+        double *const done = from;
+        from = to;
+        to = done;
     }
-    return lanes[0];
+    return from[0];
 }
 
 MERIT_HD static inline float merit_lanes_fold32(float *lanes, int count)
 {
+    float other[MERIT_LANES / 2];
+    float *from = lanes;
+    float *to = other;
     for (int width = count / 2; width >= 1; width /= 2) {
         for (int i = 0; i < width; i++) {
-            lanes[i] = m_add(lanes[2 * i], lanes[2 * i + 1]);
+            to[i] = m_add(from[2 * i], from[2 * i + 1]);
         }
+        float *const done = from;
+        from = to;
+        to = done;
     }
-    return lanes[0];
+    return from[0];
 }
 
 // Lanes that a tile uses: the power of two that holds it, at most 256.
