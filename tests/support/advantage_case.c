@@ -33,10 +33,11 @@ ag_case ag_uniform(const char *preset, int64_t num_groups, int64_t group_size, c
 
 int64_t ag_reward_count(const ag_case *c)
 {
-    const int64_t row = c->d.reward_row_stride != 0 ? c->d.reward_row_stride : c->d.num_columns;
+    const merit_advantage_group_desc *const d = c->sized_by != NULL ? c->sized_by : &c->d;
+    const int64_t row = d->reward_row_stride != 0 ? d->reward_row_stride : d->num_columns;
     if (c->reward_count != 0) return c->reward_count;
-    if (c->d.num_rows == 0) return 0;
-    return 1 + (c->d.num_rows - 1) * row + (c->d.num_columns - 1) * c->d.reward_column_stride;
+    if (d->num_rows == 0) return 0;
+    return 1 + (d->num_rows - 1) * row + (d->num_columns - 1) * d->reward_column_stride;
 }
 
 const char *ag_describe(const ag_case *c)
@@ -65,23 +66,24 @@ const char *ag_describe(const ag_case *c)
 static void move_inputs(tk_fixture *tk, const ag_case *c, merit_advantage_group_desc *d,
                         merit_advantage_group_io *io)
 {
-    const int64_t R = d->num_rows, N = d->groups.num_groups;
-    const size_t baseline_bytes = ag_dtype_bytes(d->baseline_dtype);
-    const int is_combined = d->columns == MERIT_COLUMNS_COMBINE_FIRST;
+    const merit_advantage_group_desc *const s = c->sized_by != NULL ? c->sized_by : d;
+    const int64_t R = s->num_rows, N = s->groups.num_groups;
+    const size_t baseline_bytes = ag_dtype_bytes(s->baseline_dtype);
+    const int is_combined = s->columns == MERIT_COLUMNS_COMBINE_FIRST;
     d->groups.offsets = tk_input(tk, d->groups.offsets, N + 1, sizeof(int64_t));
     d->groups.index = tk_input(tk, d->groups.index, R, sizeof(int32_t));
-    const size_t reward_bytes = ag_dtype_bytes(d->reward_dtype);
+    const size_t reward_bytes = ag_dtype_bytes(s->reward_dtype);
     io->rewards = c->in_place ? tk_inout(tk, io->rewards, ag_reward_count(c), reward_bytes)
                               : tk_input(tk, io->rewards, ag_reward_count(c), reward_bytes);
-    io->column_weights = tk_input(tk, io->column_weights, d->num_columns, sizeof(float));
+    io->column_weights = tk_input(tk, io->column_weights, s->num_columns, sizeof(float));
     io->mask = tk_input(tk, io->mask, R, 1);
     io->stats_mask = tk_input(tk, io->stats_mask, R, 1);
     io->weights = tk_input(tk, io->weights, R, sizeof(float));
     io->baseline = tk_input(tk, io->baseline, R, baseline_bytes);
     io->baseline_per_group = tk_input(tk, io->baseline_per_group, N, baseline_bytes);
     io->moments =
-        tk_input(tk, io->moments, is_combined ? 1 : d->num_columns, sizeof(merit_moments));
-    io->add = tk_input(tk, io->add, io->num_add != 0 ? io->num_add : R, sizeof(float));
+        tk_input(tk, io->moments, is_combined ? 1 : s->num_columns, sizeof(merit_moments));
+    io->add = tk_input(tk, io->add, io->num_add > 0 ? io->num_add : R, sizeof(float));
     io->add_index = tk_input(tk, io->add_index, R, sizeof(int32_t));
 }
 
@@ -114,12 +116,12 @@ ag_result ag_run_on(tk_fixture *tk, merit_context *ctx, const ag_case *c)
 {
     merit_advantage_group_desc d = c->d;
     merit_advantage_group_io io = c->io;
-    const int64_t N = d.groups.num_groups;
-    const int is_combined = d.columns == MERIT_COLUMNS_COMBINE_FIRST;
-    ag_result r = {.num_sets = is_combined ? 1 : d.num_columns};
-    r.num_values = d.columns == MERIT_COLUMNS_SEPARATE ? d.num_rows * d.num_columns : d.num_rows;
-    r.num_records = N * r.num_sets;
-    const size_t bytes = ag_dtype_bytes(d.advantage_dtype);
+    const merit_advantage_group_desc *const s = c->sized_by != NULL ? c->sized_by : &c->d;
+    const int64_t R = s->num_rows, K = s->num_columns;
+    ag_result r = {.num_sets = s->columns == MERIT_COLUMNS_COMBINE_FIRST ? 1 : K};
+    r.num_values = s->columns == MERIT_COLUMNS_SEPARATE ? R * K : R;
+    r.num_records = s->groups.num_groups * r.num_sets;
+    const size_t bytes = ag_dtype_bytes(s->advantage_dtype);
     move_inputs(tk, c, &d, &io);
     io.advantages = c->in_place ? (void *)(uintptr_t)io.rewards
                                 : output(tk, c, AG_ADVANTAGES, r.num_values, bytes);
@@ -158,7 +160,7 @@ ag_result ag_run_on(tk_fixture *tk, merit_context *ctx, const ag_case *c)
     if (io.diagnostics != NULL)
         tk_read(tk, io.diagnostics, &r.diagnostics, 1, sizeof r.diagnostics);
     tk_release(tk);
-    widen(&r, d.advantage_dtype);
+    widen(&r, s->advantage_dtype);
     return r;
 }
 

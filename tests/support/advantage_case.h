@@ -27,6 +27,7 @@ typedef struct ag_case {
     int outputs; // AG_ bits
     int in_place; // advantages are the rewards
     int64_t reward_count; // elements of the rewards array; 0: as far as the strides reach
+    const merit_advantage_group_desc *sized_by; // arrays have the sizes of this one; NULL: of d
     int no_query; // the workspace has workspace_bytes, whatever the call wants
     size_t workspace_bytes;
     int repeats; // further calls with the same workspace, which is not initialized again
