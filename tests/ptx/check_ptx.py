@@ -93,7 +93,7 @@ def check_spills(text):
 
 
 def read_loop_table():
-    """Lines `pattern elements`: a kernel, and the elements that one thread handles per iteration."""
+    """Lines `pattern loads`: a kernel, and the global loads that one element takes in its loops."""
     with open(os.path.join(HERE, "loops.txt"), encoding="utf-8") as lines:
         rows = [line.split("#")[0].split() for line in lines]
     return [(row[0], float(row[1])) for row in rows if row]
@@ -106,19 +106,24 @@ def readable(text):
     return re.sub(r"(?m)^(?:void )?([\w:<>, ()]*?_kernel(?:<[^>]*>)?)\([^:]*\)", r"\1", text).rstrip()
 
 
+def slots(opcodes, elements):
+    double = sum(name in ("DADD", "DMUL", "DFMA", "DSETP") for name in opcodes)
+    return f"{len(opcodes) / elements:.1f} slots per element, {double / elements:.1f} of them binary64"
+
+
 def report(kernels, table):
     lines = []
     for kernel in kernels:
         counts = collections.Counter(kernel.opcodes)
         histogram = ", ".join(f"{name} {n}" for name, n in counts.most_common())
         lines.append(f"{kernel.name}: {len(kernel.opcodes)} instructions: {histogram}")
-        elements = next((n for pattern, n in table if re.search(pattern, kernel.name)), None)
-        for loop in kernel.loops:
-            if elements is None or "LDG" not in loop.opcodes:
-                continue
-            double = sum(name in ("DADD", "DMUL", "DFMA", "DSETP") for name in loop.opcodes)
-            lines.append(f"    loop at {loop.first}: {len(loop.opcodes) / elements:.1f} slots per element, "
-                         f"{double / elements:.1f} of them binary64")
+        per_element = next((n for pattern, n in table if re.search(pattern, kernel.name)), None)
+        if per_element == 0:
+            lines.append(f"    at most {slots(kernel.opcodes, 1)}")
+        for loop in kernel.loops if per_element else []:
+            if "LDG" in loop.opcodes:
+                elements = loop.opcodes.count("LDG") / per_element
+                lines.append(f"    loop at {loop.first}: {slots(loop.opcodes, elements)}")
     return lines
 
 
