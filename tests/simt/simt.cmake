@@ -1,11 +1,10 @@
 # The .cu files of a simt library are compiled as host C++ for the emulator.
-set(MERIT_SIMT_DIR ${CMAKE_CURRENT_LIST_DIR})
 
 # CMake itself adds -x c++; the force-included header is tracked by the compiler's depfile.
 function(merit_simt_source source)
     set_source_files_properties(${source} PROPERTIES
         LANGUAGE CXX
-        COMPILE_OPTIONS "-include;${MERIT_SIMT_DIR}/simt.h;-DMERIT_SIMT;-Wno-unknown-pragmas")
+        COMPILE_OPTIONS "-include;${CMAKE_CURRENT_FUNCTION_LIST_DIR}/simt.h;-DMERIT_SIMT;-Wno-unknown-pragmas")
 endfunction()
 
 # merit_add_simt_library(<name> <sources...>): a static library. Sources that are not .cu files are
