@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks an installed merit as its users meet it. One check per call, so that CTest counts each.
 
-usage: check_abi.py CHECK PREFIX LIBDIR   CHECK: headers, symbols, dependencies, cmake, pkg-config
+usage: check_abi.py CHECK PREFIX LIBDIR   CHECK: headers, symbols, dependencies, cmake, pkg-config,
+readme
 CC and CXX name the compilers. `symbols --update` rewrites the list of exported symbols.
 """
 import difflib
@@ -125,8 +126,25 @@ def check_pkg_config(prefix, libdir):
         run_consumer(static)
 
 
+def check_readme(prefix, libdir):
+    """The program in the README compiles as it stands and prints what its comment says."""
+    with open(os.path.join(HERE, "..", "..", "README.md"), encoding="utf-8") as readme:
+        program = re.search(r"```c\n(.*?)```", readme.read(), re.S).group(1)
+    said = re.search(r"%g .*// (\S+ \S+) \.\.\. (.*)", program)
+    environment = dict(os.environ, PKG_CONFIG_PATH=f"{prefix}/{libdir}/pkgconfig")
+    flags = shlex.split(run(["pkg-config", "--cflags", "--libs", "merit"], env=environment))
+    with tempfile.TemporaryDirectory() as build:
+        run([*compiler("CC", "cc"), "-std=c11", *WARNINGS, "-x", "c", "-", "-o", f"{build}/program",
+             "-x", "none", *flags], input=program)
+        environment["LD_LIBRARY_PATH"] = f"{prefix}/{libdir}"
+        printed = run([f"{build}/program"], env=environment).strip()
+    if not (printed.startswith(said.group(1)) and printed.endswith(said.group(2))):
+        sys.exit(f"the README's program prints {printed}, and says {said.group(0)}")
+    print(f"the README's program prints {printed}")
+
+
 CHECKS = {"headers": check_headers, "symbols": check_symbols, "dependencies": check_dependencies,
-          "cmake": check_cmake, "pkg-config": check_pkg_config}
+          "cmake": check_cmake, "pkg-config": check_pkg_config, "readme": check_readme}
 
 if __name__ == "__main__":
     if len(sys.argv) < 4 or sys.argv[1] not in CHECKS:
