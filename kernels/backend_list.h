@@ -2,3 +2,4 @@
 MERIT_OPERATION(advantage_group)
 MERIT_OPERATION(group_index)
 MERIT_OPERATION(advantage_spread)
+MERIT_OPERATION(preference_list)

@@ -24,15 +24,21 @@ MERIT_HD static inline uint16_t m_to_bf16(float a)
     return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? MERIT_BF16_NAN : rounded);
 }
 
-// binary64 to bf16, rounded once. Narrowed to binary32 toward zero first, with the last bit set when
-// that was inexact: such a value keeps its side of every bf16 midpoint (Boldo, Melquiond 2005).
-MERIT_HD static inline uint16_t m_to_bf16_64(double a)
+// binary64 to binary32 toward zero, with the last bit set when that was inexact: such a value keeps
+// its side of every midpoint of a narrower type (Boldo, Melquiond 2005).
+MERIT_HD static inline float m_round32_to_odd(double a)
 {
     const float near = m_round32(a);
     const double error = m_sub64(m_abs64((double)near), m_abs64(a)); // its sign is exact
     const uint32_t bits = m_bits32(near);
     const uint32_t odd = (error > 0.0 ? bits - 1u : bits) | 1u;
-    return m_to_bf16(m_from_bits32(error > 0.0 || error < 0.0 ? odd : bits));
+    return m_from_bits32(error > 0.0 || error < 0.0 ? odd : bits);
+}
+
+// binary64 to bf16, rounded once.
+MERIT_HD static inline uint16_t m_to_bf16_64(double a)
+{
+    return m_to_bf16(m_round32_to_odd(a));
 }
 
 // A NaN widens to the canonical one, as the hardware conversions do.
@@ -61,6 +67,12 @@ MERIT_HD static inline uint16_t m_to_f16(float a)
     // From 65520 on, the midpoint between the largest f16 and 2^16: infinity.
     const uint32_t word = size < 0x477ff000u ? finite : 0x7c00u;
     return (uint16_t)(size > 0x7f800000u ? MERIT_F16_NAN : word | sign);
+}
+
+// binary64 to f16, rounded once.
+MERIT_HD static inline uint16_t m_to_f16_64(double a)
+{
+    return m_to_f16(m_round32_to_odd(a));
 }
 
 #endif

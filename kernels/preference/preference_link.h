@@ -1,0 +1,112 @@
+// The links phi(z) of the preference losses, with their derivatives.
+//
+// LOGISTIC, EXPONENTIAL and SIGMOID round z to binary32 and stay there: losses over millions of pairs
+// use them, and consumer GPUs run binary64 at 1/64 of the rate. The others work in binary64.
+#ifndef MERIT_PREFERENCE_LINK_H
+#define MERIT_PREFERENCE_LINK_H
+
+#include <merit/preference.h>
+
+#include "../core/exact.h"
+
+// 1 / (1 + e^-x), to 2 ulp.
+MERIT_HD static inline double merit_preference_sigmoid64(double x)
+{
+    const double e = m_exp64(x < 0.0 ? x : -x);
+    return m_canonical64(m_div64(x < 0.0 ? e : 1.0, m_add64(1.0, e)));
+}
+
+// A link and what its parameter alone decides.
+typedef struct merit_preference_link {
+    int32_t link;
+    double parameter; // EXO: e; DISCOPOP: T
+    double log_right; // EXO: log(1 - e)
+    double log_wrong; // EXO: log e
+} merit_preference_link;
+
+MERIT_HD static inline merit_preference_link merit_preference_link_of(int32_t link, float parameter)
+{
+    const int exo = link == MERIT_LINK_EXO;
+    merit_preference_link l;
+    l.link = link;
+    l.parameter = (double)parameter;
+    l.log_right = exo ? m_log1p64(-(double)parameter) : 0.0;
+    l.log_wrong = exo ? m_log64((double)parameter) : 0.0;
+    return l;
+}
+
+typedef struct merit_preference_value {
+    double value; // phi(z)
+    double slope; // phi'(z)
+} merit_preference_value;
+
+// z finite gives values that are not NaN.
+MERIT_HD static inline merit_preference_value merit_preference_exo(const merit_preference_link *l,
+                                                                   double z)
+{
+    const double right = merit_preference_sigmoid64(z);
+    const double wrong = merit_preference_sigmoid64(-z);
+    const double log_ratio_right = m_sub64(-m_softplus64(-z), l->log_right);
+    const double log_ratio_wrong = m_sub64(-m_softplus64(z), l->log_wrong);
+    merit_preference_value v;
+    v.value = m_add64(m_mul64(right, log_ratio_right), m_mul64(wrong, log_ratio_wrong));
+    v.slope = m_mul64(m_mul64(right, wrong), m_sub64(z, m_sub64(l->log_right, l->log_wrong)));
+    return v;
+}
+
+// With u = s(z / T), v = 1 - u and w = u exp(-z):
+//   phi = v sp(-z) + w    phi' = -v s(-z) + w (v / T - 1) - u v / T sp(-z)
+// For z < 0, w = v exp(z / T - z): exp(-z) alone would overflow where w does not.
+MERIT_HD static inline merit_preference_value
+merit_preference_discopop(const merit_preference_link *l, double z)
+{
+    const double t = l->parameter;
+    const double u = merit_preference_sigmoid64(m_div64(z, t));
+    const double v = merit_preference_sigmoid64(-m_div64(z, t));
+    const int negative = z < 0.0;
+    const double power = negative ? m_mul64(z, m_div64(m_sub64(1.0, t), t)) : -z;
+    const double w = m_mul64(negative ? v : u, m_exp64(power));
+    const double softplus = m_softplus64(-z);
+    const double share = m_div64(v, t);
+    merit_preference_value r;
+    r.value = m_add64(m_mul64(v, softplus), w);
+    r.slope =
+        m_sub64(m_mul64(w, m_sub64(share, 1.0)), m_add64(m_mul64(v, merit_preference_sigmoid64(-z)),
+                                                         m_mul64(m_mul64(u, share), softplus)));
+    return r;
+}
+
+// phi(z) and phi'(z). A NaN z gives NaN.
+MERIT_HD static inline merit_preference_value
+merit_preference_evaluate(const merit_preference_link *l, double z)
+{
+    const float z32 = m_round32(z);
+    merit_preference_value v;
+    switch (l->link) {
+    case MERIT_LINK_HINGE:
+        v.value = z < 1.0 ? m_sub64(1.0, z) : z != z ? z : 0.0;
+        v.slope = z < 1.0 ? -1.0 : z != z ? z : 0.0;
+        break;
+    case MERIT_LINK_SQUARED:
+        v.value = m_mul64(z, z);
+        v.slope = m_mul64(2.0, z);
+        break;
+    case MERIT_LINK_EXPONENTIAL:
+        v.value = (double)m_exp(-z32);
+        v.slope = -v.value;
+        break;
+    case MERIT_LINK_SIGMOID:
+        v.value = (double)m_sigmoid(-z32);
+        v.slope = -m_mul64(v.value, (double)m_sigmoid(z32));
+        break;
+    case MERIT_LINK_EXO: v = merit_preference_exo(l, z); break;
+    case MERIT_LINK_DISCOPOP: v = merit_preference_discopop(l, z); break;
+    default: // LOGISTIC
+        v.value = (double)m_softplus(-z32);
+        v.slope = -(double)m_sigmoid(-z32);
+        break;
+    }
+    return v;
+}
+
+#endif

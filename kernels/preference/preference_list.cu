@@ -1,0 +1,297 @@
+// preference_list, CUDA. A block takes eight neighboring groups: each warp one of at most 256 items, then
+// the whole block the larger ones. Latency-bound by the passes over small groups; the bits do not depend
+// on the schedule.
+//
+// The last block to finish a tile of 2048 groups folds it, and the last of those folds the tiles. The
+// divisor MEAN_VALID of gradients is counted by each block for itself up to 16384 groups, else by a
+// launch of its own.
+#include "../backend.h"
+#include "preference_list_team.cuh"
+
+namespace
+{
+
+constexpr int kThreads = kTeamBlock;
+constexpr int kWarps = kThreads / kWarpSize;
+constexpr int kBlocksPerSm = 8; // of 256 threads: a full multiprocessor of 2048
+constexpr int kArrays = 4; // of 8 bytes per item: keys, xs, slopes, losses
+
+// Fold --------------------------------------------------------------------------------------------
+
+// True in every thread of the block that brought *ticket to `total`; the block's earlier writes are
+// visible to it, and the ticket is back at 0.
+MERIT_DEVICE bool block_is_last(uint32_t *ticket, uint32_t amount, uint32_t total)
+{
+    MERIT_SHARED(int, last, [1]);
+    __threadfence(); // this thread's results, before the ticket tells of them
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last[0] = atomicAdd(ticket, amount) + amount == total;
+        if (last[0]) *ticket = 0;
+    }
+    __syncthreads();
+    const bool is_last = last[0] != 0;
+    __syncthreads(); // read before the next call writes it
+    if (is_last) __threadfence(); // the others' results, behind their tickets
+    return is_last;
+}
+
+struct MergeTotals {
+    MERIT_HD merit_list_totals operator()(merit_list_totals a, merit_list_totals b) const
+    {
+        return merit_list_totals_merge(a, b);
+    }
+};
+
+// Counts of flag bits [first, first + 4) over a tile, 16 bits each.
+MERIT_DEVICE uint64_t count_flags(const Team<kTeamBlockWide> &team, const uint32_t *flags,
+                                  int length, int first)
+{
+    uint64_t mine = 0;
+    for (int i = team.rank; i < length; i += kThreads) {
+        const uint32_t bits = flags[i] >> first;
+        mine += (uint64_t)(bits & 1) | (uint64_t)(bits >> 1 & 1) << 16 |
+                (uint64_t)(bits >> 2 & 1) << 32 | (uint64_t)(bits >> 3 & 1) << 48;
+    }
+    return team_reduce(team, mine, [](uint64_t a, uint64_t b) { return a + b; });
+}
+
+MERIT_DEVICE_CALL void fold_tile(const ListArgs &a, const Team<kTeamBlockWide> &team, int64_t tile)
+{
+    const int64_t groups = a.d.groups.num_groups;
+    const int64_t first = tile * MERIT_TILE;
+    const int length = (int)(groups - first < MERIT_TILE ? groups - first : (int64_t)MERIT_TILE);
+    merit_list_totals *const totals = &a.tile_totals[tile];
+    for (int k = 0; k < MERIT_LIST_NUM_SUMS; k++) {
+        double sum = 0.0;
+        if (k < a.num_sums) {
+            const double *const terms = a.group_sums + k * groups + first;
+            sum = team_sum(team, [&](int slot) {
+                const int i = team_element(team, slot);
+                return i < length ? terms[i] : 0.0;
+            });
+        }
+        if (team.rank == 0) totals->sums[k] = sum;
+        if (team.rank == 0 && k == MERIT_LIST_SUM_WEIGHTED && a.io.loss_tiles != NULL) {
+            a.io.loss_tiles[tile] = m_canonical64(sum);
+        }
+    }
+    for (int k = 0; k < MERIT_LIST_NUM_COUNTS; k += 4) {
+        const uint64_t counts = count_flags(team, a.group_flags + first, length, k);
+        for (int j = k; j < k + 4 && j < MERIT_LIST_NUM_COUNTS; j++) {
+            if (team.rank == 0) totals->counts[j] = (int64_t)(counts >> 16 * (j - k) & 0xffffu);
+        }
+    }
+}
+
+// Called by a whole block when `amount` groups of the tile of `group` have their records.
+MERIT_DEVICE_CALL void finish_groups(const ListArgs &a, const Team<kTeamBlockWide> &team,
+                                     int64_t group, int64_t amount)
+{
+    const int64_t groups = a.d.groups.num_groups;
+    const int64_t tiles = (groups + MERIT_TILE - 1) / MERIT_TILE;
+    const int64_t tile = group / MERIT_TILE;
+    const int64_t left = groups - tile * MERIT_TILE;
+    const uint32_t total = (uint32_t)(left < MERIT_TILE ? left : (int64_t)MERIT_TILE);
+    if (!block_is_last(&a.tile_tickets[tile], (uint32_t)amount, total)) return;
+    fold_tile(a, team, tile);
+    if (!block_is_last(&a.tickets[MERIT_LIST_TICKET_TILES_DONE], 1, (uint32_t)tiles)) return;
+    block_fold_records(a.tile_totals, tiles, MergeTotals());
+    if (threadIdx.x == 0) merit_list_write_totals(&a, &a.tile_totals[0]);
+}
+
+// Counting ----------------------------------------------------------------------------------------
+
+MERIT_DEVICE uint64_t *valid_word(const ListArgs &a)
+{
+    return reinterpret_cast<uint64_t *>(a.tickets + MERIT_LIST_TICKET_VALID);
+}
+
+// Valid groups among first, first + step, ...; the sum over the block.
+MERIT_DEVICE_CALL int64_t count_valid(const ListArgs &a, const Team<kTeamBlockWide> &team,
+                                      int64_t first, int64_t step)
+{
+    int64_t mine = 0;
+    for (int64_t group = first; group < a.d.groups.num_groups; group += step) {
+        mine += merit_list_counts(&a, group);
+    }
+    return team_reduce(team, mine, [](int64_t x, int64_t y) { return x + y; });
+}
+
+// grid: any; block: kThreads.
+MERIT_KERNEL(kThreads) preference_list_count_kernel(const MERIT_GRID_CONSTANT ListArgs a)
+{
+    MERIT_SHARED(double, scratch, [kWarps]);
+    Team<kTeamBlockWide> team;
+    team.rank = threadIdx.x;
+    team.width = kThreads;
+    team.scratch = scratch;
+    const int64_t valid = count_valid(a, team, (int64_t)blockIdx.x * kThreads + threadIdx.x,
+                                      (int64_t)gridDim.x * kThreads);
+    if (threadIdx.x == 0) {
+        atomicAdd((unsigned long long *)valid_word(a), (unsigned long long)valid);
+    }
+}
+
+// Groups ------------------------------------------------------------------------------------------
+
+// Items of a group that a warp and a block keep in shared memory, for modes that compare them.
+MERIT_HD static inline int warp_items(const ListArgs &a)
+{
+    return a.size_limit <= kWarpSize ? kWarpSize : MERIT_LANES;
+}
+
+MERIT_HD static inline int block_items(const ListArgs &a)
+{
+    return a.size_limit <= MERIT_LANES ? kWarps * warp_items(a) : MERIT_LIST_RESIDENT;
+}
+
+static inline bool compares_items(const ListArgs &a)
+{
+    return a.d.mode == MERIT_LIST_MODE_PLACKETT_LUCE || a.d.mode == MERIT_LIST_MODE_ALL_PAIRS;
+}
+
+// Arrays of `extent` items each in `shared`, this team's from `first` on.
+template <TeamKind kKind>
+MERIT_DEVICE void place_near(ListWork<kKind> &w, double *shared, int extent, int first)
+{
+    w.keys = reinterpret_cast<uint64_t *>(shared) + first;
+    w.xs = shared + extent + first;
+    w.slopes = shared + 2 * extent + first;
+    w.losses = shared + 3 * extent + first;
+}
+
+MERIT_DEVICE void place_far(ListWork<kTeamBlockWide> &w, const ListArgs &a, int64_t begin)
+{
+    w.keys = a.keys + begin;
+    w.xs = a.xs + begin;
+    w.slopes = a.slopes + begin;
+    w.losses = a.losses + begin;
+}
+
+// Rows in no group, and groups of a call without items.
+MERIT_DEVICE_CALL void write_outside(const ListArgs &a)
+{
+    int64_t before;
+    int64_t after;
+    merit_list_outside(&a, &before, &after);
+    const int64_t count = a.io.grad_scores == NULL ? 0 : before + (a.d.num_items - after);
+    const int64_t first = (int64_t)blockIdx.x * kThreads + threadIdx.x;
+    const int64_t step = (int64_t)gridDim.x * kThreads;
+    for (int64_t n = first; n < count; n += step) {
+        const int64_t row = merit_list_row(&a, 0, n < before ? n : after + (n - before));
+        if (row >= 0) merit_list_store(&a, row, 0.0);
+    }
+    for (int64_t n = first; n < a.empty_groups; n += step) {
+        if (a.io.group_loss != NULL) a.io.group_loss[n] = 0.0f;
+        if (a.io.lse != NULL) a.io.lse[n] = 0.0f;
+    }
+    if (first == 0 && a.d.groups.num_groups == 0 && a.needs_fold) {
+        merit_list_totals none = {};
+        merit_list_write_totals(&a, &none);
+    }
+}
+
+// grid: any; block: kThreads; dynamic shared memory: kArrays * block_items for modes that compare.
+MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT ListArgs a)
+{
+    MERIT_SHARED(double, scratch, [kWarps]);
+    MERIT_SHARED(merit_tile_sum, stack, [1]);
+    MERIT_DYN_SMEM(double, values);
+    const int64_t groups = a.d.groups.num_groups;
+    const int warp = threadIdx.x / kWarpSize;
+    const int extent = block_items(a);
+    ListWork<kTeamBlockWide> b;
+    b.team.rank = threadIdx.x;
+    b.team.width = kThreads;
+    b.team.scratch = scratch;
+    b.stack = stack;
+    b.a = &a;
+    ListWork<kTeamWarp> w;
+    w.team.rank = threadIdx.x % kWarpSize;
+    w.team.width = kWarpSize;
+    w.team.scratch = NULL;
+    w.stack = NULL;
+    w.a = &a;
+    place_near(w, values, extent, warp * warp_items(a));
+    int64_t valid = 0;
+    if (a.counted) valid = (int64_t) * (volatile uint64_t *)valid_word(a);
+    if (a.needs_count && !a.counted) valid = count_valid(a, b.team, threadIdx.x, kThreads);
+    b.scale = merit_list_scale(&a, valid);
+    w.scale = b.scale;
+    for (int64_t first = (int64_t)blockIdx.x * kWarps; first < groups;
+         first += (int64_t)gridDim.x * kWarps) {
+        const int64_t group = first + warp;
+        if (group < groups && merit_list_span_of(&a, group).size <= MERIT_LANES) {
+            list_run_group(&w, group);
+        }
+        __syncthreads(); // the warps' arrays, before the block's take their place
+        for (int64_t n = first; n < first + kWarps && n < groups; n++) {
+            const merit_list_span span = merit_list_span_of(&a, n);
+            if (span.size <= MERIT_LANES) continue;
+            if (a.xs != NULL && span.size > MERIT_LIST_RESIDENT) {
+                place_far(b, a, span.begin);
+            } else {
+                place_near(b, values, extent, 0);
+            }
+            list_run_group(&b, n);
+            __syncthreads(); // its arrays are read
+        }
+        const int64_t left = groups - first;
+        if (a.needs_fold) finish_groups(a, b.team, first, left < kWarps ? left : kWarps);
+    }
+    write_outside(a);
+    if (!a.counted) return;
+    if (block_is_last(&a.tickets[MERIT_LIST_TICKET_BLOCKS_DONE], 1, gridDim.x) &&
+        threadIdx.x == 0) {
+        *valid_word(a) = 0;
+    }
+}
+
+} // namespace
+
+// Launchers ---------------------------------------------------------------------------------------
+
+extern "C" int MERIT_BACKEND_FN(preference_list)(const merit_preference_list_args *args,
+                                                 const merit_launch *launch)
+{
+    ListArgs a = *args;
+    const int64_t groups = a.d.groups.num_groups;
+    const int64_t tiles = (groups + MERIT_TILE - 1) / MERIT_TILE;
+    const int64_t limit = (int64_t)launch->num_sms * kBlocksPerSm;
+    int code = 0;
+    if (a.needs_fold && tiles > MERIT_LIST_TICKET_NEAR) {
+        code = (int)cudaMemsetAsync(a.tile_tickets, 0, (size_t)tiles * sizeof(uint32_t),
+                                    launch->stream);
+        if (code != 0) return code;
+    }
+    a.counted = a.needs_count && groups > MERIT_LIST_COUNTED_HERE;
+    if (a.counted) {
+        const int64_t chunks = (groups + kThreads - 1) / kThreads;
+        code = MERIT_LAUNCH(preference_list_count_kernel,
+                            dim3((unsigned)(chunks < limit ? chunks : limit)), dim3(kThreads), 0,
+                            launch->stream, a);
+        if (code != 0) return code;
+    }
+    const int64_t chunks =
+        groups > 0 ? (groups + kWarps - 1) / kWarps : a.d.num_items / kThreads + 1;
+    const size_t shared =
+        compares_items(a) ? (size_t)kArrays * (size_t)block_items(a) * sizeof(double) : 0;
+    return MERIT_LAUNCH(preference_list_mixed_kernel,
+                        dim3((unsigned)(chunks < limit ? chunks : limit)), dim3(kThreads), shared,
+                        launch->stream, a);
+}
+
+extern "C" int MERIT_BACKEND_FN(preference_list_load)(const merit_launch *limits)
+{
+    (void)limits;
+    cudaFuncAttributes attributes;
+    int code = (int)cudaFuncGetAttributes(&attributes, preference_list_count_kernel);
+    if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, preference_list_mixed_kernel);
+    if (code == 0) {
+        code = (int)cudaFuncSetAttribute(preference_list_mixed_kernel,
+                                         cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                         kArrays * MERIT_LIST_RESIDENT * (int)sizeof(double));
+    }
+    return code;
+}

@@ -1,0 +1,352 @@
+// preference_list, CPU. Threads own ranges of groups; a group of at most 2048 items is read once, larger
+// ones tile by tile for each pass.
+#include "../backend.h"
+#include "../core/lanes_cpu.h"
+#include "../core/parallel.h"
+#include "preference_list.h"
+
+enum { RESIDENT = MERIT_LIST_RESIDENT, PAIR_BLOCK = 64 };
+
+typedef struct list_work {
+    const merit_preference_list_args *a;
+    merit_list_group g;
+    double scale;
+    int resident; // x, key and state hold the whole group
+    double x[RESIDENT]; // a tile
+    double key[RESIDENT];
+    uint8_t state[RESIDENT];
+    uint64_t *keys;
+    double *xs, *slopes, *losses; // of the group, in near or in the workspace
+    uint64_t near_keys[RESIDENT];
+    double near[3][RESIDENT];
+} list_work;
+
+#define LIST_FUNCTION static
+#define LIST_WORK list_work
+#define LIST_EACH(w, i, n) for (int64_t i = 0; i < (n); i++)
+
+// Items -------------------------------------------------------------------------------------------
+
+static merit_list_item read_item(list_work *w, int64_t i, int *saw)
+{
+    const merit_list_group *const g = &w->g;
+    merit_list_item item = merit_list_load(w->a, g->span.begin, i, g->target, saw);
+    if (g->settled) item.x = merit_list_x(w->a, g, item.x);
+    return item;
+}
+
+static void keep_item(list_work *w, int64_t place, merit_list_item item)
+{
+    w->x[place] = item.x;
+    w->key[place] = item.key;
+    w->state[place] = (uint8_t)item.state;
+}
+
+static merit_list_item kept_item(const list_work *w, int64_t place)
+{
+    const merit_list_item item = {w->x[place], w->key[place], w->state[place]};
+    return item;
+}
+
+static merit_list_item list_read(list_work *w, int64_t i, int *saw)
+{
+    const merit_list_item item = read_item(w, i, saw);
+    if (w->resident) keep_item(w, i, item);
+    return item;
+}
+
+static merit_list_item list_item(list_work *w, int64_t i, int *saw)
+{
+    return w->resident ? kept_item(w, i) : read_item(w, i, saw);
+}
+
+static void list_settle(list_work *w)
+{
+    if (!w->resident) return;
+    for (int64_t i = 0; i < w->g.span.size; i++) {
+        w->x[i] = merit_list_x(w->a, &w->g, w->x[i]);
+    }
+}
+
+// Reductions --------------------------------------------------------------------------------------
+
+// Inlined with each kind as a constant, so that the loop over items vectorizes.
+__attribute__((always_inline)) static inline void
+tile_terms(list_work *w, int length, merit_list_term_kind kind, double *terms)
+{
+    for (int j = 0; j < length; j++) {
+        terms[j] = merit_list_term(w->a, &w->g, kind, kept_item(w, j));
+    }
+}
+
+static double list_sum(list_work *w, merit_list_term_kind kind)
+{
+    const int64_t size = w->g.span.size;
+    double terms[MERIT_TILE];
+    merit_tile_sum tiles = {0};
+    for (int64_t start = 0; start < size; start += MERIT_TILE) {
+        const int length = (int)(size - start < MERIT_TILE ? size - start : MERIT_TILE);
+        int saw = 0;
+        for (int j = 0; !w->resident && j < length; j++) {
+            keep_item(w, j, read_item(w, start + j, &saw));
+        }
+        switch (kind) {
+        case MERIT_LIST_TERM_SCORE: tile_terms(w, length, MERIT_LIST_TERM_SCORE, terms); break;
+        case MERIT_LIST_TERM_WEIGHT: tile_terms(w, length, MERIT_LIST_TERM_WEIGHT, terms); break;
+        case MERIT_LIST_TERM_EXP: tile_terms(w, length, MERIT_LIST_TERM_EXP, terms); break;
+        default: tile_terms(w, length, kind, terms); break;
+        }
+        merit_tile_sum_push(&tiles, merit_tile_sum64(terms, length));
+    }
+    return merit_tile_sum_finish(&tiles);
+}
+
+static double list_sum_of(list_work *w, const double *values, int64_t count)
+{
+    (void)w;
+    return merit_sum64(values, count);
+}
+
+static int64_t list_total(list_work *w, int64_t mine)
+{
+    (void)w;
+    return mine;
+}
+
+static double list_top(list_work *w, double mine)
+{
+    (void)w;
+    return mine;
+}
+
+static double list_bottom(list_work *w, double mine)
+{
+    (void)w;
+    return mine;
+}
+
+static int list_or(list_work *w, int mine)
+{
+    (void)w;
+    return mine;
+}
+
+static void list_sync(list_work *w)
+{
+    (void)w;
+}
+
+static int list_leads(list_work *w)
+{
+    (void)w;
+    return 1;
+}
+
+// Ranks and pairs ---------------------------------------------------------------------------------
+
+// Bitonic, every exchange toward rising order: positions beyond the count need not exist.
+static void list_sort(list_work *w, int64_t count)
+{
+    uint64_t *const keys = w->keys;
+    for (int64_t width = 2; width / 2 < count; width *= 2) {
+        for (int64_t step = width - 1; step > 0; step = step == width - 1 ? width / 4 : step / 2) {
+            for (int64_t i = 0; i < count; i++) {
+                const int64_t j = i ^ step;
+                if (j <= i || j >= count) continue;
+                const uint64_t low = keys[i] < keys[j] ? keys[i] : keys[j];
+                const uint64_t high = keys[i] < keys[j] ? keys[j] : keys[i];
+                keys[i] = low;
+                keys[j] = high;
+            }
+        }
+    }
+}
+
+enum { CHUNK = 32 };
+
+static void list_run_back(list_work *w, int64_t count)
+{
+    merit_list_running carry = merit_list_running_of(-m_inf64());
+    for (int64_t start = (count - 1) / CHUNK * CHUNK; start >= 0; start -= CHUNK) {
+        merit_list_running lane[CHUNK];
+        for (int l = 0; l < CHUNK; l++) {
+            lane[l] = merit_list_running_of(start + l < count ? w->xs[start + l] : -m_inf64());
+        }
+        for (int distance = 1; distance < CHUNK; distance *= 2) {
+            for (int l = 0; l + distance < CHUNK; l++) {
+                lane[l] = merit_list_running_merge(lane[l], lane[l + distance]);
+            }
+        }
+        for (int l = 0; l < CHUNK; l++) {
+            lane[l] = merit_list_running_merge(lane[l], carry);
+            if (start + l < count) w->slopes[start + l] = merit_list_running_log(lane[l]);
+        }
+        carry = lane[0];
+    }
+}
+
+static void list_run_forth(list_work *w, int64_t count)
+{
+    merit_list_running carry = merit_list_running_of(-m_inf64());
+    for (int64_t start = 0; start < count; start += CHUNK) {
+        merit_list_running lane[CHUNK];
+        for (int l = 0; l < CHUNK; l++) {
+            lane[l] = merit_list_running_of(start + l < count ? w->losses[start + l] : -m_inf64());
+        }
+        for (int distance = 1; distance < CHUNK; distance *= 2) {
+            for (int l = CHUNK - 1; l >= distance; l--) {
+                lane[l] = merit_list_running_merge(lane[l], lane[l - distance]);
+            }
+        }
+        for (int l = 0; l < CHUNK; l++) {
+            lane[l] = merit_list_running_merge(lane[l], carry);
+            if (start + l < count) w->losses[start + l] = merit_list_running_log(lane[l]);
+        }
+        carry = lane[CHUNK - 1];
+    }
+}
+
+// A block of items meets one other at a time: the loop over the block vectorizes.
+static void list_meet_all(list_work *w, merit_list_gathered *counts)
+{
+    const int64_t size = w->g.span.size;
+    const merit_list_gathered none = {0.0, 0.0, 0, 0, 0};
+    for (int64_t start = 0; start < size; start += PAIR_BLOCK) {
+        const int length = (int)(size - start < PAIR_BLOCK ? size - start : PAIR_BLOCK);
+        double x[PAIR_BLOCK], key[PAIR_BLOCK];
+        merit_list_gathered mine[PAIR_BLOCK];
+        for (int i = 0; i < length; i++) {
+            x[i] = w->xs[start + i];
+            key[i] = m_from_bits64(w->keys[start + i]);
+            mine[i] = none;
+        }
+        for (int64_t j = 0; j < size; j++) {
+            const double other_x = w->xs[j];
+            const double other_key = m_from_bits64(w->keys[j]);
+            for (int i = 0; i < length; i++) {
+                merit_list_meet(w->a, &mine[i], x[i], key[i], other_x, other_key);
+            }
+        }
+        for (int i = 0; i < length; i++) {
+            w->losses[start + i] = mine[i].loss;
+            w->slopes[start + i] = mine[i].slope;
+            counts->concordant += mine[i].concordant;
+            counts->discordant += mine[i].discordant;
+            counts->tied += mine[i].tied;
+        }
+    }
+}
+
+#include "preference_list_group.h"
+
+// Groups ------------------------------------------------------------------------------------------
+
+// Where the arrays of a group lie.
+static void place_arrays(list_work *w, int64_t group)
+{
+    const merit_preference_list_args *const a = w->a;
+    const merit_list_span span = merit_list_span_of(a, group);
+    w->resident = span.size <= RESIDENT;
+    const int near = w->resident || a->xs == NULL;
+    w->keys = near ? w->near_keys : a->keys + span.begin;
+    w->xs = near ? w->near[0] : a->xs + span.begin;
+    w->slopes = near ? w->near[1] : a->slopes + span.begin;
+    w->losses = near ? w->near[2] : a->losses + span.begin;
+}
+
+static void run_groups(void *state, int64_t begin, int64_t end)
+{
+    list_work w;
+    w.a = state;
+    w.scale = merit_list_scale(w.a, w.a->num_valid);
+    for (int64_t group = begin; group < end; group++) {
+        place_arrays(&w, group);
+        list_run_group(&w, group);
+    }
+}
+
+static void count_groups(void *state, int64_t begin, int64_t end)
+{
+    merit_preference_list_args *const a = state;
+    int64_t valid = 0;
+    for (int64_t group = begin; group < end; group++) {
+        valid += merit_list_counts(a, group);
+    }
+    __atomic_fetch_add(&a->num_valid, valid, __ATOMIC_RELAXED);
+}
+
+static void write_outside(const merit_preference_list_args *a)
+{
+    int64_t before;
+    int64_t after;
+    merit_list_outside(a, &before, &after);
+    for (int64_t i = 0; i < a->d.num_items; i++) {
+        if (i == before) i = after;
+        if (i >= a->d.num_items) break;
+        const int64_t row = merit_list_row(a, 0, i);
+        if (row >= 0) merit_list_store(a, row, 0.0);
+    }
+}
+
+// Totals ------------------------------------------------------------------------------------------
+
+static void fold_tiles(void *state, int64_t begin, int64_t end)
+{
+    const merit_preference_list_args *const a = state;
+    const int64_t groups = a->d.groups.num_groups;
+    for (int64_t tile = begin; tile < end; tile++) {
+        const int64_t first = tile * MERIT_TILE;
+        const int length = (int)(groups - first < MERIT_TILE ? groups - first : MERIT_TILE);
+        merit_list_totals t = {0};
+        for (int k = 0; k < a->num_sums; k++) {
+            t.sums[k] = merit_tile_sum64(a->group_sums + k * groups + first, length);
+        }
+        for (int j = 0; j < length; j++) {
+            for (int k = 0; k < MERIT_LIST_NUM_COUNTS; k++) {
+                t.counts[k] += a->group_flags[first + j] >> k & 1;
+            }
+        }
+        a->tile_totals[tile] = t;
+        if (a->io.loss_tiles != NULL) {
+            a->io.loss_tiles[tile] = m_canonical64(t.sums[MERIT_LIST_SUM_WEIGHTED]);
+        }
+    }
+}
+
+static void fold(const merit_preference_list_args *a, int num_threads)
+{
+    const int64_t tiles = (a->d.groups.num_groups + MERIT_TILE - 1) / MERIT_TILE;
+    merit_list_totals none = {0};
+    merit_list_totals *const t = a->tile_totals;
+    merit_parallel_ranges(num_threads, tiles, 1, fold_tiles, (void *)a);
+    // in place: the next round reads no tile that this one has written before
+    for (int64_t count = tiles; count > 1; count = (count + 1) / 2) {
+        for (int64_t i = 0; i < (count + 1) / 2; i++) {
+            t[i] = 2 * i + 1 < count ? merit_list_totals_merge(t[2 * i], t[2 * i + 1]) : t[2 * i];
+        }
+    }
+    merit_list_write_totals(a, tiles > 0 ? &t[0] : &none);
+}
+
+// Launcher ----------------------------------------------------------------------------------------
+
+merit_preference_list_launcher MERIT_BACKEND_FN(preference_list);
+
+int MERIT_BACKEND_FN(preference_list)(const merit_preference_list_args *args,
+                                      const merit_launch *launch)
+{
+    merit_preference_list_args a = *args;
+    const int64_t groups = a.d.groups.num_groups;
+    a.num_valid = 0;
+    if (a.needs_count) {
+        merit_parallel_ranges(launch->num_threads, groups, 64, count_groups, &a);
+    }
+    merit_parallel_ranges(launch->num_threads, groups, 1, run_groups, &a);
+    if (a.io.grad_scores != NULL) write_outside(&a);
+    for (int64_t n = 0; n < a.empty_groups; n++) {
+        if (a.io.group_loss != NULL) a.io.group_loss[n] = 0.0f;
+        if (a.io.lse != NULL) a.io.lse[n] = 0.0f;
+    }
+    if (a.needs_fold) fold(&a, launch->num_threads);
+    return 0;
+}
