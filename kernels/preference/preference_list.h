@@ -488,6 +488,7 @@ MERIT_HD static inline void merit_list_tell(const merit_preference_list_args *a,
             (saw & MERIT_LIST_SAW_BAD_WEIGHT) != 0 || bad_weight);
     m_count(diagnostics, MERIT_COUNTER_BAD_RANK, (saw & MERIT_LIST_SAW_BAD_RANK) != 0);
     m_count(diagnostics, MERIT_COUNTER_BAD_TARGET, (saw & MERIT_LIST_SAW_BAD_TARGET) != 0);
+    m_count(diagnostics, MERIT_COUNTER_BAD_INDEX, (saw & MERIT_LIST_SAW_BAD_INDEX) != 0);
     m_count(diagnostics, MERIT_COUNTER_EMPTY_GROUP, g->fate == MERIT_LIST_EMPTY);
     if (g->fate != MERIT_LIST_NAN) return;
     m_count(diagnostics, MERIT_COUNTER_BAD_OFFSETS, g->span.refusal == MERIT_LIST_BAD_OFFSETS);

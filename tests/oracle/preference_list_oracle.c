@@ -329,6 +329,7 @@ static group_fate read_group(const oracle_run *r, int64_t begin, group_set *g)
     }
     if (valid && !finite) nonfinite = 1;
     double *const c = r->o->counters;
+    c[MERIT_COUNTER_BAD_INDEX] += bad_index;
     if (!valid) {
         c[MERIT_COUNTER_NONFINITE] += skipped;
         return EMPTY;
@@ -504,11 +505,11 @@ list_oracle *list_oracle_run(const merit_preference_list_desc *desc,
     if (desc->reduction == MERIT_PREFERENCE_REDUCTION_GIVEN) divisor = *io->denominator;
     const real upstream = io->grad_scale == NULL ? 1 : *io->grad_scale;
     o->loss = valid == 0 || sum == 0 ? 0 : (double)(sum / divisor);
-    o->loss_limit = fabs((double)(o->loss_limit / divisor));
+    o->loss_limit = valid == 0 ? 0 : fabs((double)(o->loss_limit / divisor));
     if (valid > 0 && divisor == 0) o->counters[MERIT_COUNTER_ZERO_DENOMINATOR]++;
     for (int64_t i = 0; i < desc->num_items; i++) {
         if (o->grad[i] != 0) o->grad[i] = (double)(o->grad[i] * upstream / divisor);
-        o->grad_limit[i] = fabs((double)(o->grad_limit[i] * upstream / divisor));
+        if (valid > 0) o->grad_limit[i] = fabs((double)(o->grad_limit[i] * upstream / divisor));
     }
     return o;
 }

@@ -360,17 +360,22 @@ MERIT_API merit_status merit_preference_list_workspace(merit_context *ctx,
 //   loss = 1 / D * sum over groups of group_weight * L
 //
 // Masked items are not in the group: they are not read, may hold anything and get +0. A group that
-// is empty, has no label (target_index < 0), no stage, no pair or no signed item, whose weights are
-// all 0, or that lacks a sign under require_both is not valid: loss and gradients 0, counted
-// (EMPTY_GROUP). One item with a target is valid, and its loss is 0. A NaN or +inf score (unless
-// skipped), a group without a finite score, a bad target_index, weight, rank, sign or label makes
-// its group NaN and no other, and is counted (NONFINITE, BAD_TARGET, BAD_WEIGHT, BAD_RANK); -inf is
-// a member of probability 0. Offsets that decrease or leave the items (BAD_OFFSETS) and groups above
-// max_size, 65536 (PLACKETT_LUCE) or 8192 (ALL_PAIRS) are NaN and counted (GROUP_TOO_LARGE). Rows in
-// no group get +0. Groups of group_weight 0 are not read, contribute nothing and get +0.
+// is empty, has no label (target_index < 0, or that of an item outside the group), no stage, no pair
+// or no signed item, whose weights are all 0, that lacks a sign under require_both, or that has one
+// item alone in CROSS_ENTROPY or PLACKETT_LUCE is not valid: loss and gradients 0, counted
+// (EMPTY_GROUP). A NaN or +inf score (unless skipped), a group without a finite score, a bad
+// target_index, weight, rank, sign, label or index entry makes its group NaN and no other, and is
+// counted (NONFINITE, BAD_TARGET, BAD_WEIGHT, BAD_RANK, BAD_INDEX). -inf is a member of probability
+// 0 in CROSS_ENTROPY and PLACKETT_LUCE without centering, and as bad as +inf elsewhere. Offsets
+// that decrease or leave the items (BAD_OFFSETS) and groups above max_size, 65536 (PLACKETT_LUCE)
+// or 8192 (ALL_PAIRS) are NaN and counted (GROUP_TOO_LARGE). Rows in no group get +0. Groups of
+// group_weight 0 are not read, add nothing, get +0 and count as valid. The two-member groups of
+// CROSS_ENTROPY and ALL_PAIRS have the bits of preference_pair. EXPONENTIAL beyond the range of exp
+// is infinite (NONFINITE), and so may be its gradients, or NaN where they meet.
 //
-// Precision: centering and x in binary64, x - max rounded to binary32 before exp; sums of
-// exponentials, stages and pairs in binary64. Levels: run_to_run, batch_invariant, launch_invariant,
+// Precision: centering and x in binary64, x - max rounded to binary32 before exp, PLACKETT_LUCE in
+// binary64; sums of exponentials, stages and pairs in binary64. A group of m terms: loss and dx
+// within 8 m 2^-24, plus 4 2^-24 of the loss. Levels: run_to_run, batch_invariant, launch_invariant,
 // isa_invariant, cpu_gpu_equal. One launch; two for MEAN_VALID with gradients over more than 16384
 // groups. Statuses: INVALID_ARGUMENT (NULL where a mode needs an array, tau <= 0, values out of
 // their range, stride < 1, an array that the mode does not use, unknown enum value, overlap),
