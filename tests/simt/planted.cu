@@ -270,6 +270,30 @@ missing_fence_kernel(const planted_args args)
     }
 }
 
+// All threads have results, and the ticket is taken before the last of them is there.
+template <bool kSound>
+MERIT_KERNEL(kThreads)
+early_ticket_kernel(const planted_args args)
+{
+    MERIT_SHARED(int, last, );
+    const int tid = (int)threadIdx.x, block = (int)blockIdx.x;
+    args.out[block * kThreads + tid] = m_mul(args.in[block * kThreads + tid], 2.0f);
+    __threadfence(); // this thread's result before the ticket
+    if (kSound) __syncthreads(); // and everyone's
+    if (tid == 0) last = atomicAdd(args.ticket, 1u) == gridDim.x - 1;
+    __syncthreads(); // last: written above, read below
+    if (!last) return;
+    __threadfence(); // the ticket before the results of the others
+    float sum = 0.0f;
+    for (int i = 0; i < (int)gridDim.x; i++) {
+        sum = m_add(sum, args.out[i * kThreads + tid]);
+    }
+    __syncthreads(); // all results are read before some are overwritten
+    args.out[tid] = sum;
+    if (tid == 0)
+        atomicExch(args.ticket, 0u); // atomic: no fence stands between it and the others' adds
+}
+
 // Blocks write the same element, with the value of whoever comes last.
 template <bool kSound>
 MERIT_KERNEL(kThreads)
@@ -322,6 +346,7 @@ PLANTED(two_shuffles, 1, 0)
 PLANTED(foreign_mask, 1, 0)
 PLANTED(inactive_source, 1, 0)
 PLANTED(missing_fence, PLANTED_BLOCKS, 0)
+PLANTED(early_ticket, PLANTED_BLOCKS, 0)
 PLANTED(overlapping_blocks, PLANTED_BLOCKS, 0)
 PLANTED(misaligned, 1, 0)
 
@@ -330,9 +355,10 @@ PLANTED(misaligned, 1, 0)
 #name, launch_##name \
     }
 extern "C" const planted_bug planted_bugs[] = {
-    ROW(missing_raw),       ROW(missing_war),   ROW(missing_syncwarp),   ROW(shuffle_as_fence),
-    ROW(lost_update),       ROW(global_bounds), ROW(static_read),        ROW(static_write),
-    ROW(dynamic_read),      ROW(uninitialized), ROW(divergent_barrier),  ROW(two_barriers),
-    ROW(divergent_shuffle), ROW(returned_lane), ROW(two_shuffles),       ROW(foreign_mask),
-    ROW(inactive_source),   ROW(missing_fence), ROW(overlapping_blocks), ROW(misaligned)};
+    ROW(missing_raw),       ROW(missing_war),   ROW(missing_syncwarp),  ROW(shuffle_as_fence),
+    ROW(lost_update),       ROW(global_bounds), ROW(static_read),       ROW(static_write),
+    ROW(dynamic_read),      ROW(uninitialized), ROW(divergent_barrier), ROW(two_barriers),
+    ROW(divergent_shuffle), ROW(returned_lane), ROW(two_shuffles),      ROW(foreign_mask),
+    ROW(inactive_source),   ROW(missing_fence), ROW(early_ticket),      ROW(overlapping_blocks),
+    ROW(misaligned)};
 extern "C" const int num_planted_bugs = (int)(sizeof planted_bugs / sizeof planted_bugs[0]);

@@ -1,6 +1,7 @@
 // Launches: checks a launch, runs its blocks in the order of the seed, and starts every thread.
 #include "simt_executor.h"
 
+#include <algorithm>
 #include <mutex>
 #include <stdlib.h>
 #include <vector>
@@ -120,6 +121,7 @@ static void run_block(unsigned x, unsigned y, unsigned z)
     simt_running.block_index = {x, y, z};
     for (unsigned i = 0; i < s.threads; i++) {
         s.thread[i].wait.file = nullptr;
+        s.thread[i].fenced = false;
     }
     for (unsigned i = 0; i < s.warps; i++) {
         s.warp[i].ready = 0xffffffffu;
@@ -128,6 +130,8 @@ static void run_block(unsigned x, unsigned y, unsigned z)
     }
     s.live = s.threads;
     s.at_barrier = 0;
+    s.num_seen = 0;
+    std::fill(s.seen, s.seen + SIMT_SEEN, nullptr);
     s.orders = orders_of_block();
     s.ready_warps = 0xffffffffu >> (SIMT_MAX_WARPS - s.warps);
     simt_draw_warp_order();

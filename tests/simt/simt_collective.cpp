@@ -65,21 +65,6 @@ int simt_barrier(simt_operation operation, int predicate, const char *file, int 
     return s.barrier_result; // of this barrier: the next one cannot open before this thread arrives
 }
 
-#if defined(SIMT_TSAN)
-void simt_fence()
-{
-    // More order than a fence gives by itself, the same for a writer and a reader that both have one.
-    static char order;
-    simt_acquire(&order);
-    simt_release(&order);
-}
-#else
-void simt_fence()
-{
-    asm volatile("" ::: "memory");
-}
-#endif
-
 // Warp --------------------------------------------------------------------------------------------
 
 // The lane whose value `lane` receives; `lane` itself where CUDA returns the caller's own value.

@@ -32,7 +32,21 @@ enum simt_operation {
 };
 
 int simt_barrier(simt_operation operation, int predicate, const char *file, int line);
-void simt_fence(); // orders memory for ThreadSanitizer
+void simt_fence();
+
+// Around every atomic access, for ThreadSanitizer: see simt_order.cpp.
+#if defined(__SANITIZE_THREAD__) || defined(SIMT_TSAN)
+void simt_before_atomic(const void *at);
+void simt_after_atomic(const void *at);
+#else
+static inline void simt_before_atomic(const void *)
+{
+}
+
+static inline void simt_after_atomic(const void *)
+{
+}
+#endif
 
 static inline void __syncthreads(SIMT_SITE)
 {
@@ -154,72 +168,57 @@ SIMT_REDUCE(__reduce_xor_sync, unsigned, SIMT_XOR)
 #undef SIMT_REDUCE
 
 // Atomics: relaxed, as on the device. Integers only.
-#define SIMT_ATOMICS(T)                                                                           \
-    static inline T atomicAdd(T *at, T value)                                                     \
-    {                                                                                             \
-        return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);                                   \
-    }                                                                                             \
-    static inline T atomicAnd(T *at, T value)                                                     \
-    {                                                                                             \
-        return __atomic_fetch_and(at, value, __ATOMIC_RELAXED);                                   \
-    }                                                                                             \
-    static inline T atomicOr(T *at, T value)                                                      \
-    {                                                                                             \
-        return __atomic_fetch_or(at, value, __ATOMIC_RELAXED);                                    \
-    }                                                                                             \
-    static inline T atomicXor(T *at, T value)                                                     \
-    {                                                                                             \
-        return __atomic_fetch_xor(at, value, __ATOMIC_RELAXED);                                   \
-    }                                                                                             \
-    static inline T atomicExch(T *at, T value)                                                    \
-    {                                                                                             \
-        return __atomic_exchange_n(at, value, __ATOMIC_RELAXED);                                  \
-    }                                                                                             \
-    static inline T atomicCAS(T *at, T expected, T value)                                         \
-    {                                                                                             \
-        __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_RELAXED,                \
-                                    __ATOMIC_RELAXED);                                            \
-        return expected;                                                                          \
-    }                                                                                             \
-    static inline T atomicMin(T *at, T value)                                                     \
-    {                                                                                             \
-        T old = __atomic_load_n(at, __ATOMIC_RELAXED);                                            \
-        while (value < old && !__atomic_compare_exchange_n(at, &old, value, false,                \
-                                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED)) { \
-        }                                                                                         \
-        return old;                                                                               \
-    }                                                                                             \
-    static inline T atomicMax(T *at, T value)                                                     \
-    {                                                                                             \
-        T old = __atomic_load_n(at, __ATOMIC_RELAXED);                                            \
-        while (value > old && !__atomic_compare_exchange_n(at, &old, value, false,                \
-                                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED)) { \
-        }                                                                                         \
-        return old;                                                                               \
+struct simt_atomic_access {
+    const void *const at;
+    explicit simt_atomic_access(const void *where) : at(where)
+    {
+        simt_before_atomic(at);
     }
-SIMT_ATOMICS(int)
-SIMT_ATOMICS(unsigned)
-SIMT_ATOMICS(unsigned long long)
-#undef SIMT_ATOMICS
+    ~simt_atomic_access()
+    {
+        simt_after_atomic(at);
+    }
+    simt_atomic_access(const simt_atomic_access &) = delete;
+};
 
-static inline unsigned atomicInc(unsigned *at, unsigned limit)
+// A function of the old value that the atomic access stores.
+template <typename T, typename Change>
+static inline T simt_exchange(T *at, Change change)
 {
-    unsigned old = __atomic_load_n(at, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(at, &old, old >= limit ? 0 : old + 1, false,
-                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    const simt_atomic_access access(at);
+    T old = __atomic_load_n(at, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(at, &old, change(old), false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
     }
     return old;
 }
 
-static inline int atomicSub(int *at, int value)
-{
-    return __atomic_fetch_sub(at, value, __ATOMIC_RELAXED);
-}
-
-static inline unsigned atomicSub(unsigned *at, unsigned value)
-{
-    return __atomic_fetch_sub(at, value, __ATOMIC_RELAXED);
-}
+#define SIMT_ATOMIC(name, T, change)                                        \
+    static inline T name(T *at, T value)                                    \
+    {                                                                       \
+        return simt_exchange(at, [value](T old) -> T { return (change); }); \
+    }
+#define SIMT_ATOMICS(T)                                                                   \
+    SIMT_ATOMIC(atomicAdd, T, old + value)                                                \
+    SIMT_ATOMIC(atomicAnd, T, old &value)                                                 \
+    SIMT_ATOMIC(atomicOr, T, old | value)                                                 \
+    SIMT_ATOMIC(atomicXor, T, old ^ value)                                                \
+    SIMT_ATOMIC(atomicMin, T, value < old ? value : old)                                  \
+    SIMT_ATOMIC(atomicMax, T, old < value ? value : old)                                  \
+    SIMT_ATOMIC(atomicExch, T, ((void)old, value))                                        \
+    static inline T atomicCAS(T *at, T expected, T value)                                 \
+    {                                                                                     \
+        return simt_exchange(                                                             \
+            at, [expected, value](T old) -> T { return old == expected ? value : old; }); \
+    }
+SIMT_ATOMICS(int)
+SIMT_ATOMICS(unsigned)
+SIMT_ATOMICS(unsigned long long)
+SIMT_ATOMIC(atomicSub, int, old - value)
+SIMT_ATOMIC(atomicSub, unsigned, old - value)
+SIMT_ATOMIC(atomicInc, unsigned, old >= value ? 0u : old + 1u)
+#undef SIMT_ATOMICS
+#undef SIMT_ATOMIC
 
 // Bits ----------------------------------------------------------------------------------------------
 

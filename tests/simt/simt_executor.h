@@ -33,6 +33,7 @@ enum {
     SIMT_SHARED_DEFAULT = 48 * 1024, // without opting in
     SIMT_SHARED_PER_SM = 228 * 1024,
     SIMT_SHARED_RESERVED = 1024, // of each block, by the system
+    SIMT_SEEN = 64, // atomic addresses that a block remembers
 };
 
 struct simt_fiber {
@@ -57,6 +58,7 @@ struct simt_wait {
 struct simt_cuda_thread : simt_thread {
     simt_fiber fiber;
     uint8_t warp, lane;
+    bool fenced; // has passed a memory fence
     simt_wait wait;
 };
 
@@ -106,6 +108,8 @@ struct simt_executor {
     simt_wait barrier; // what the first thread brought
     unsigned at_barrier, barriers;
     int barrier_count, barrier_result;
+    const void *seen[SIMT_SEEN]; // addresses of atomic accesses of the block
+    unsigned num_seen;
     char *orders; // [SIMT_BLOCK_ORDERS]
 
     // The order

@@ -113,6 +113,7 @@ static const expectation expectations[] = {
     {"shuffle_as_fence", "tsan", 1, 0, 0, {"data race", "in shuffle_as_fence_kernel<false>"}},
     {"lost_update", "tsan", 1, 0, 0, {"data race", "in lost_update_kernel<false>"}},
     {"missing_fence", "tsan", 1, 0, 0, {"data race", "in missing_fence_kernel<false>"}},
+    {"early_ticket", "tsan", 1, 0, 0, {"data race", "in early_ticket_kernel<false>"}},
     {"overlapping_blocks", "tsan", 1, 0, 0, {"data race", "in overlapping_blocks_kernel<false>"}},
 };
 
