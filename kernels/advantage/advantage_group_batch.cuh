@@ -32,24 +32,6 @@ struct MergePartials {
     }
 };
 
-// True in every thread of the block that brought *ticket to `total`; the block's earlier writes are
-// visible to it, and the ticket is back at 0.
-MERIT_DEVICE bool block_is_last(uint32_t *ticket, uint32_t amount, uint32_t total)
-{
-    MERIT_SHARED(int, last, [1]);
-    __threadfence(); // this thread's results, before the ticket tells of them
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        last[0] = atomicAdd(ticket, amount) + amount == total;
-        if (last[0]) atomicExch(ticket, 0u); // atomic: nothing orders the others' adds before it
-    }
-    __syncthreads();
-    const bool is_last = last[0] != 0;
-    __syncthreads(); // read before the next call writes it
-    if (is_last) __threadfence(); // the others' results, behind their tickets
-    return is_last;
-}
-
 // Folds one tile of 2048 groups in every set, in place: lanes in rising order, then the lane tree.
 MERIT_DEVICE void fold_group_tile(const Args &a, int64_t tile, int64_t tiles)
 {

@@ -141,6 +141,24 @@ MERIT_DEVICE int team_min_int(const Team<kKind> &team, int mine)
     return team_reduce(team, mine, [](int a, int b) { return a < b ? a : b; });
 }
 
+// True in every thread of the block that brought *ticket to `total`; the block's earlier writes are
+// visible to it, and the ticket is back at 0.
+MERIT_DEVICE bool block_is_last(uint32_t *ticket, uint32_t amount, uint32_t total)
+{
+    MERIT_SHARED(int, last, [1]);
+    __threadfence(); // this thread's results, before the ticket tells of them
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last[0] = atomicAdd(ticket, amount) + amount == total;
+        if (last[0]) atomicExch(ticket, 0u); // atomic: nothing orders the others' adds before it
+    }
+    __syncthreads();
+    const bool is_last = last[0] != 0;
+    __syncthreads(); // read before the next call writes it
+    if (is_last) __threadfence(); // the others' results, behind their tickets
+    return is_last;
+}
+
 // Tree over records[0 .. count) in global memory, in place, by one block of kTeamBlock threads:
 // neighbours first, a record without a right sibling passes through. The result is records[0].
 template <typename Record, typename Merge>

@@ -1,0 +1,135 @@
+// preference_pair: the defaults and what each published loss changes of them.
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "check.h"
+#include "preference_presets.h"
+
+// A row names only what differs, so it overrides the defaults that precede it.
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+// clang-format off
+#define DEFAULTS                                             \
+    .struct_size = sizeof(merit_preference_pair_desc),       \
+    .chosen_stride = 1, .rejected_stride = 1,                \
+    .ref_chosen_stride = 1, .ref_rejected_stride = 1,        \
+    .grad_chosen_stride = 1, .grad_rejected_stride = 1,      \
+    .score_dtype = MERIT_DTYPE_F32,                          \
+    .link = MERIT_LINK_LOGISTIC,                             \
+    .beta = 1.0f,                                            \
+    .beta_map = MERIT_BETA_MAP_CONSTANT,                     \
+    .opposite = MERIT_OPPOSITE_NEGATE,                       \
+    .target = MERIT_PAIR_TARGET_CHOSEN,                      \
+    .smoothing_kind = MERIT_SMOOTHING_CONSERVATIVE,          \
+    .tie_model = MERIT_TIE_MODEL_HALF,                       \
+    .pair_weight = 1.0f,                                     \
+    .unary_link = MERIT_LINK_LOGISTIC,                       \
+    .num_routes = 1,                                         \
+    .route_kind = MERIT_ROUTE_KIND_ONE,                      \
+    .reduction = MERIT_PREFERENCE_REDUCTION_MEAN_VALID
+
+// What several rows share.
+#define LINK(word) .link = MERIT_LINK_##word
+#define TARGET(word) .target = MERIT_PAIR_TARGET_##word
+#define SWAP .opposite = MERIT_OPPOSITE_SWAP
+#define ROBUST .smoothing_kind = MERIT_SMOOTHING_ROBUST
+#define GIVEN .reduction = MERIT_PREFERENCE_REDUCTION_GIVEN
+#define UNARY(word, ...) .unary_link = MERIT_LINK_##word, .unary = {__VA_ARGS__}
+#define ALONE .pair_weight = 0.0f
+#define DPO .beta = 0.1f
+#define PRESET(preset, ...) {.name = preset, .options = {DEFAULTS, __VA_ARGS__}}
+
+typedef struct preset_row {
+    const char *name;
+    merit_preference_pair_desc options;
+} preset_row;
+
+// NaN: the caller has to give the value.
+static const preset_row presets[] = {
+    // Bradley-Terry reward models. io.margins are used where they are given.
+    {.name = "bt", .options = {DEFAULTS}},
+    {.name = "trl.reward", .options = {DEFAULTS}},
+    {.name = "openrlhf.sigmoid", .options = {DEFAULTS}},
+    {.name = "openrlhf.logexp", .options = {DEFAULTS}},
+    {.name = "areal.rw", .options = {DEFAULTS}},
+    {.name = "rlhflow.bt", .options = {DEFAULTS}},
+    PRESET("oni.soft", TARGET(PROBABILITY)), // a tie is 1/2
+    PRESET("trl.reward_centered", .center = 0.01f),
+    PRESET("nemo.bt", .beta = NAN, GIVEN), // io.denominators: valid pairs of the global batch
+    // io.outcomes: sign of the label (0 counts as a loss there: -1); io.margins, io.weights: its size
+    PRESET("helpsteer2.regular", TARGET(OUTCOME)),
+    PRESET("helpsteer2.margin", TARGET(OUTCOME), SWAP),
+    PRESET("helpsteer2.scaled", TARGET(OUTCOME)),
+
+    // Direct preference optimization: scores are log-probabilities of sequences.
+    PRESET("dpo", DPO),
+    PRESET("cdpo", DPO, .smoothing = NAN),
+    PRESET("rdpo", DPO, .smoothing = NAN, ROBUST),
+    PRESET("dpo_norm", DPO), // io.chosen_length, io.rejected_length
+    PRESET("mm_dpo", DPO, .beta_map = MERIT_BETA_MAP_MARGIN_EXP, .map_weight = 0.5f, .map_rate = 0.5f),
+    PRESET("wpo", DPO), // io.weights
+    PRESET("aot", DPO), // both score arrays sorted
+    PRESET("mah_dpo", DPO, .route_kind = MERIT_ROUTE_KIND_ARRAY), // io.alpha: 1 / num_routes
+    PRESET("ipo", LINK(SQUARED), .margin = NAN, SWAP), // margin: 1 / (2 beta of IPO)
+    PRESET("slic", LINK(HINGE), .beta = NAN),
+    PRESET("simpo", .beta = 2.0f, .margin = NAN), // margin: gamma
+    PRESET("exo", LINK(EXO), .link_param = NAN),
+    PRESET("discopop", LINK(DISCOPOP), .link_param = 0.05f),
+
+    // Losses of each side alone.
+    PRESET("nca", ALONE, UNARY(LOGISTIC, 1.0f, 0.5f, 0.0f, 0.5f)),
+    PRESET("bco", ALONE, UNARY(LOGISTIC, 1.0f, 0.0f, 0.0f, 1.0f), .unary_shift = NAN), // running mean
+    PRESET("sppo_hard", ALONE, UNARY(SQUARED, 1.0f, 0.0f, 0.0f, 1.0f),
+           .unary_margin = NAN), // 1 / (2 beta of SPPO)
+    PRESET("apo_zero", ALONE, UNARY(SIGMOID, 1.0f, 0.0f, 0.0f, 1.0f)),
+    PRESET("apo_down", LINK(SIGMOID), UNARY(SIGMOID, 0.0f, 1.0f, 0.0f, 0.0f)),
+    PRESET("kto", ALONE, UNARY(SIGMOID, 1.0f, 0.0f, 0.0f, 1.0f),
+           .unary_shift = NAN), // beta max(kl, 0)
+    PRESET("discriminator", ALONE, UNARY(LOGISTIC, 1.0f, 0.0f, 0.0f, 1.0f)),
+    PRESET("discriminator_hinge", ALONE, UNARY(HINGE, 1.0f, 0.0f, 0.0f, 1.0f)),
+};
+// clang-format on
+
+enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
+
+const merit_preference_pair_desc merit_preference_pair_defaults = {DEFAULTS};
+
+merit_status merit_preference_pair_desc_init(merit_preference_pair_desc *desc, size_t size)
+{
+    return merit_init_struct(__func__, desc, size, &merit_preference_pair_defaults, sizeof *desc,
+                             MERIT_SIZE_0_1(merit_preference_pair_desc, calibration_bins));
+}
+
+merit_status merit_preference_pair_preset(const char *name, merit_preference_pair_desc *desc)
+{
+    // The options are all fields from link on, except the size num_routes.
+    const size_t begin = offsetof(merit_preference_pair_desc, link);
+    const size_t routes = offsetof(merit_preference_pair_desc, num_routes);
+    const size_t rest = offsetof(merit_preference_pair_desc, route_kind);
+    const size_t end = MERIT_SIZE_0_1(merit_preference_pair_desc, calibration_bins);
+    if (name == NULL) {
+        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
+    }
+    if (desc == NULL) {
+        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
+    }
+    if (desc->struct_size < end) {
+        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
+                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
+                             end);
+    }
+    for (int i = 0; i < NUM_PRESETS; i++) {
+        if (strcmp(presets[i].name, name) == 0) {
+            merit_copy_fields(desc, &presets[i].options, begin, routes);
+            merit_copy_fields(desc, &presets[i].options, rest, end);
+            return MERIT_STATUS_OK;
+        }
+    }
+    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
+}
+
+const char *merit_preference_pair_preset_name(int32_t i)
+{
+    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
+}
