@@ -225,8 +225,9 @@ MERIT_KERNEL(kThreads) preference_pair_plain_kernel(const MERIT_GRID_CONSTANT Ar
             const int64_t i = start + slot * kThreads;
             if (i >= a.d.num_pairs) continue;
             const float z = m_sub(c[slot], r[slot]);
-            float loss = m_softplus(-z);
-            float gradient = m_sigmoid(-z);
+            const merit_logistic l = merit_logistic_at(-z);
+            float loss = l.softplus;
+            float gradient = l.sigmoid;
             // 0 times an infinite scale is 0
             if (gradient != 0.0f || m_is_finite64(scale)) {
                 gradient = plain_gradient(gradient, scale, narrow, is_narrow);

@@ -131,14 +131,45 @@ static void run_tiles(void *state, int64_t begin, int64_t end)
 
 // Plain -------------------------------------------------------------------------------------------
 
+// A chunk of at most 256 pairs, one per lane.
+static void run_plain_chunk(const pair_work *w, int64_t start, int count, double *lanes,
+                            pair_tile *tile)
+{
+    const merit_preference_pair_args *const a = w->args;
+    const int losses = w->cells != 0;
+    const float *const chosen = (const float *)a->io.chosen + start;
+    const float *const rejected = (const float *)a->io.rejected + start;
+    float *const grad_chosen = a->io.grad_chosen;
+    float *const grad_rejected = a->io.grad_rejected;
+    preference_plain_chunk chunk;
+    const preference_plain_kind kind = preference_plain_read(chosen, rejected, count, &chunk);
+    if (kind == PREFERENCE_PLAIN_SPECIAL) {
+        for (int j = 0; j < count; j++) {
+            run_pair(w, start + j, j, tile);
+            if (losses) lanes[j] = m_add64(lanes[j], tile->terms[MERIT_PREFERENCE_CELL_LOSS][j]);
+        }
+        return;
+    }
+    if (kind == PREFERENCE_PLAIN_NEAR && count == MERIT_LANES) {
+        preference_plain_near_chunk(chosen + MERIT_LANES, rejected + MERIT_LANES, &chunk);
+    } else {
+        preference_plain_any_chunk(&chunk, count);
+    }
+    for (int j = 0; j < count && losses; j++) {
+        lanes[j] = m_add64(lanes[j], (double)chunk.loss[j]);
+    }
+    if (!merit_preference_pair_has_gradients(&a->io)) return;
+    const int streams = a->d.num_pairs >= PLAIN_STREAM_PAIRS;
+    preference_plain_scale(w->scales[0], count, &chunk);
+    preference_plain_store(grad_chosen == NULL ? NULL : grad_chosen + start, 0x80000000u, count,
+                           streams, &chunk);
+    preference_plain_store(grad_rejected == NULL ? NULL : grad_rejected + start, 0, count, streams,
+                           &chunk);
+}
+
 static void run_plain_tiles(void *state, int64_t begin, int64_t end)
 {
     const pair_work *const w = state;
-    const merit_preference_pair_args *const a = w->args;
-    const int gradients = merit_preference_pair_has_gradients(&a->io);
-    const double scale = w->scales[0];
-    const int losses = w->cells != 0;
-    preference_plain_chunk chunk;
     pair_tile tile; // of which the general path uses one row
     double lanes[MERIT_LANES];
     for (int64_t start = begin; start < end; start += MERIT_TILE) {
@@ -147,27 +178,14 @@ static void run_plain_tiles(void *state, int64_t begin, int64_t end)
         }
         for (int64_t at = start; at < end && at < start + MERIT_TILE; at += MERIT_LANES) {
             const int count = (int)(end - at < MERIT_LANES ? end - at : MERIT_LANES);
-            if (!preference_plain_read(a, at, count, &chunk)) {
-                for (int j = 0; j < count; j++) {
-                    run_pair(w, at + j, j, &tile);
-                    if (losses) {
-                        lanes[j] = m_add64(lanes[j], tile.terms[MERIT_PREFERENCE_CELL_LOSS][j]);
-                    }
-                }
-                continue;
-            }
-            if (losses) preference_plain_losses(&chunk, count);
-            if (!losses) preference_plain_slopes(&chunk, count);
-            for (int j = 0; j < count && losses; j++) {
-                lanes[j] = m_add64(lanes[j], (double)chunk.loss[j]);
-            }
-            if (gradients) preference_plain_write(a, at, count, scale, &chunk);
+            run_plain_chunk(w, at, count, lanes, &tile);
         }
-        if (losses) {
-            *cell_at(a, MERIT_PREFERENCE_CELL_LOSS, 0, start / MERIT_TILE) =
+        if (w->cells != 0) {
+            *cell_at(w->args, MERIT_PREFERENCE_CELL_LOSS, 0, start / MERIT_TILE) =
                 merit_lanes_fold64(lanes, MERIT_LANES);
         }
     }
+    preference_plain_fence();
 }
 
 // Results -----------------------------------------------------------------------------------------

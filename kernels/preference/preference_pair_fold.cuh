@@ -53,22 +53,17 @@ MERIT_DEVICE_CALL double block_fold_tiles(const double *values, int64_t count, d
         run *= 2;
     }
     const int64_t first = run * threadIdx.x;
-    double levels[kLevels];
-#pragma unroll
-    for (int level = 0; level < kLevels; level++) {
-        levels[level] = 0.0;
-    }
+    double levels[kLevels]; // in registers: every index is a constant
     double carry = 0.0;
     for (int64_t j = 0; j < run; j++) {
         carry = first + j < count ? values[first + j] : 0.0;
-        bool carries = true;
 #pragma unroll
         for (int level = 0; level < kLevels; level++) {
-            const bool taken = (j >> level & 1) != 0;
-            const double sum = m_add64(levels[level], carry);
-            if (carries && !taken) levels[level] = carry;
-            if (carries && taken) carry = sum;
-            carries = carries && taken;
+            if ((j >> level & 1) == 0) {
+                levels[level] = carry;
+                break;
+            }
+            carry = m_add64(levels[level], carry);
         }
     }
     return block_sum(carry, scratch); // of the last value, whose index has all digits set
