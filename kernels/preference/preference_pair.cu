@@ -14,6 +14,7 @@ constexpr size_t kColumnBytes =
     kThreads * sizeof(double); // a cell of a route, one value per thread
 constexpr size_t kMaxColumnsBytes = 65536; // keeps two blocks on any device
 constexpr size_t kStaticBytes = 2048; // more than the static shared memory of the kernel
+constexpr int kPlainBlocksPerSm = 64; // a tile each, so that the last ones find every SM busy
 
 // General -----------------------------------------------------------------------------------------
 
@@ -249,7 +250,7 @@ MERIT_KERNEL(kThreads) preference_pair_plain_kernel(const MERIT_GRID_CONSTANT Ar
         if (threadIdx.x == 0) cells_of(a, MERIT_PREFERENCE_CELL_LOSS, 0)[tile] = total;
     }
     if (!block_is_last(&a.tickets[MERIT_PREFERENCE_PASS_MAIN], 1, gridDim.x)) return;
-    finish_pass(a, MERIT_PREFERENCE_PASS_MAIN, cells, grad_scale);
+    finish_plain(a, scratch);
 }
 
 // Launchers ---------------------------------------------------------------------------------------
@@ -274,7 +275,8 @@ int launch_passes(const Args &a, const merit_launch *launch, int first_pass, int
     const size_t room = (size_t)launch->shared_bytes - kStaticBytes - bins;
     const size_t limit = (room < kMaxColumnsBytes ? room : kMaxColumnsBytes) / kColumnBytes;
     args.num_columns = columns < (int)limit ? columns : (int)limit;
-    const int64_t most = (int64_t)launch->num_sms * MERIT_PREFERENCE_BLOCKS_PER_SM;
+    const int64_t per_sm = a.is_plain ? kPlainBlocksPerSm : MERIT_PREFERENCE_BLOCKS_PER_SM;
+    const int64_t most = (int64_t)launch->num_sms * per_sm;
     const bool one = first_pass != last_pass || a.num_tiles == 0;
     const unsigned blocks = one ? 1u : (unsigned)(a.num_tiles < most ? a.num_tiles : most);
     if (a.is_plain) {

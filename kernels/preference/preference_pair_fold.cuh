@@ -177,6 +177,23 @@ MERIT_DEVICE_CALL void finish_pass(const Args &a, int pass, uint32_t cells, doub
     if (a.io.calibration != NULL) write_bins(a);
 }
 
+// Of a plain call, whose only cell is the loss: nothing else needs registers.
+MERIT_DEVICE void finish_plain(const Args &a, double *scratch)
+{
+    MERIT_SHARED(merit_preference_totals, totals, [1]);
+    const double *const values = cells_of(a, MERIT_PREFERENCE_CELL_LOSS, 0);
+    const double total = block_fold_tiles(values, a.num_tiles, scratch);
+    if (threadIdx.x == 0) {
+        totals->cell[MERIT_PREFERENCE_CELL_LOSS] = total;
+        totals->cell[MERIT_PREFERENCE_CELL_WEIGHT] = 0.0;
+        merit_preference_finish_route(&a, totals, 0);
+        if (a.io.loss != NULL) {
+            *a.io.loss = m_canonical64(merit_preference_reduced(&a, totals, 0, total));
+        }
+    }
+    if (a.io.loss_tiles != NULL) write_tiles(a);
+}
+
 } // namespace
 
 #endif
