@@ -107,6 +107,7 @@ MERIT_HD static inline double merit_preference_read_side(const void *scores, int
 MERIT_HD static inline double merit_preference_mapped_beta(const merit_preference_pair_desc *d,
                                                            double signal)
 {
+    if (d->map_weight == 0.0f) return (double)d->beta; // however far exp goes
     const double power = -m_mul64((double)d->map_rate, signal);
     const double gain = m_mul64((double)d->map_weight, -m_expm1_64(power));
     const double beta = m_mul64((double)d->beta, m_add64(1.0, gain));
