@@ -140,8 +140,14 @@ static state read_pair(const call *c, int64_t i)
 
 static void sum_in(po_number *sum, po_number x)
 {
+    if (fabsl(x.value) >= 0x1p1024L) x = (po_number){copysignl(INFINITY, x.value), 0};
     sum->value += x.value;
     sum->noise += x.noise + 32 * E64 * fabsl(x.value);
+}
+
+static int is_noise(po_number x)
+{
+    return fabsl(x.value) <= x.noise;
 }
 
 static po_number exactly(long double value)
@@ -228,6 +234,8 @@ static po_number gradient(po_number by_score, long double scale, const state *s)
 {
     if (!s->is_valid || s->is_zero) return exactly(0);
     if (s->is_bad) return exactly(NAN);
+    // Over a denominator of 0 or NaN all depends on whether the call's gradient is 0.
+    if (!isfinite(scale) && is_noise(by_score)) return (po_number){0, INFINITY};
     return scaled(s->weight * scale, by_score);
 }
 
@@ -268,11 +276,16 @@ static void reduce(const call *c, const state *states)
         const long double alpha = io->alpha != NULL ? io->alpha[k] : 1;
         const int is_zero = D[k] == 0;
         if (is_zero && divides) ++o->counters[MERIT_COUNTER_ZERO_DENOMINATOR];
-        if (!(is_zero && o->route_sum[k].value == 0)) {
-            sum_in(&o->loss, scaled((double)alpha / (double)D[k], o->route_sum[k]));
+        const po_number undecided = {0, INFINITY}; // rounding to 0 alone decides
+        if (!is_zero || o->route_sum[k].value != 0) {
+            sum_in(&o->loss, is_zero && is_noise(o->route_sum[k])
+                                 ? undecided
+                                 : scaled((double)alpha / (double)D[k], o->route_sum[k]));
         }
-        if (!(is_zero && by_tie[k].value == 0)) {
-            sum_in(&o->grad_tie, scaled(upstream * alpha / D[k], by_tie[k]));
+        if (!is_zero || by_tie[k].value != 0) {
+            sum_in(&o->grad_tie, is_zero && is_noise(by_tie[k])
+                                     ? undecided
+                                     : scaled(upstream * alpha / D[k], by_tie[k]));
         }
     }
 }

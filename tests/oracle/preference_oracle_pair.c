@@ -70,7 +70,7 @@ static po_phi discopop(long double T, long double z)
     const long double worse = 4 + fabsl(z) + fabsl(z / T);
     const long double inner = v / T - 1;
     const long double steep = product == 0 ? 0 : product * inner;
-    po_phi f;
+    po_phi f = {.overflows = 0};
     f.value = ulps64(v * sp + product, worse * (v * sp + product));
     f.slope.value = -v * po_s(-z) + steep - u * v / T * sp;
     f.slope.noise = 8 * E64 * worse *

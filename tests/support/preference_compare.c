@@ -34,6 +34,7 @@ static int fits(double actual, po_number expected, int32_t dtype, long double *l
     format(dtype, &digits, &least, &overflow);
     *limit = expected.noise + pc_ulp(dtype, size + expected.noise) / 2;
     if (isnan(value)) return isnan(actual);
+    if (isinf(expected.noise) && isfinite(value)) return 1;
     if (isinf(value) || size - expected.noise >= overflow)
         return actual == copysignl(INFINITY, value);
     if (isinf(actual) && size + expected.noise >= overflow) return (actual > 0) == (value > 0);
