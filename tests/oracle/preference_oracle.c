@@ -145,9 +145,10 @@ static void sum_in(po_number *sum, po_number x)
     sum->noise += x.noise + 32 * E64 * fabsl(x.value);
 }
 
+// Whether a call may hold 0 here: binary64 ends at 2^-1074.
 static int is_noise(po_number x)
 {
-    return fabsl(x.value) <= x.noise;
+    return fabsl(x.value) <= x.noise + 0x1p-1060L;
 }
 
 static po_number exactly(long double value)
@@ -271,23 +272,24 @@ static void reduce(const call *c, const state *states)
     }
     const int divides = io->loss != NULL || io->grad_chosen != NULL || io->grad_rejected != NULL ||
                         io->grad_tie != NULL;
+    int loss_is_open = 0, tie_is_open = 0;
     for (int k = 0; k < K; k++) {
         if (o->metrics[k].pairs == 0) continue;
         const long double alpha = io->alpha != NULL ? io->alpha[k] : 1;
         const int is_zero = D[k] == 0;
         if (is_zero && divides) ++o->counters[MERIT_COUNTER_ZERO_DENOMINATOR];
-        const po_number undecided = {0, INFINITY}; // rounding to 0 alone decides
+        loss_is_open |= is_zero && o->route_sum[k].value != 0 && is_noise(o->route_sum[k]);
+        tie_is_open |= is_zero && by_tie[k].value != 0 && is_noise(by_tie[k]);
         if (!is_zero || o->route_sum[k].value != 0) {
-            sum_in(&o->loss, is_zero && is_noise(o->route_sum[k])
-                                 ? undecided
-                                 : scaled((double)alpha / (double)D[k], o->route_sum[k]));
+            sum_in(&o->loss, scaled((double)alpha / (double)D[k], o->route_sum[k]));
         }
         if (!is_zero || by_tie[k].value != 0) {
-            sum_in(&o->grad_tie, is_zero && is_noise(by_tie[k])
-                                     ? undecided
-                                     : scaled(upstream * alpha / D[k], by_tie[k]));
+            sum_in(&o->grad_tie, scaled(upstream * alpha / D[k], by_tie[k]));
         }
     }
+    // Rounding to 0 alone decides.
+    if (loss_is_open) o->loss = (po_number){0, INFINITY};
+    if (tie_is_open) o->grad_tie = (po_number){0, INFINITY};
 }
 
 static void *zeros(int64_t count, size_t size)

@@ -135,6 +135,7 @@ static po_phi link_of(int32_t link, long double link_param, long double z, long 
 static void add(po_number *sum, long double coefficient, po_number x)
 {
     if (coefficient == 0) return;
+    if (fabsl(coefficient * x.value) >= 0x1p1024L) x = (po_number){copysignl(INFINITY, x.value), 0};
     sum->value += coefficient * x.value;
     sum->noise += fabsl(coefficient) * (x.noise + 4 * E64 * fabsl(x.value));
 }

@@ -33,8 +33,8 @@ static int fits(double actual, po_number expected, int32_t dtype, long double *l
     const long double value = expected.value, size = fabsl(value);
     format(dtype, &digits, &least, &overflow);
     *limit = expected.noise + pc_ulp(dtype, size + expected.noise) / 2;
+    if (isinf(expected.noise) && isfinite(value)) return 1; // rounding alone decides
     if (isnan(value)) return isnan(actual);
-    if (isinf(expected.noise) && isfinite(value)) return 1;
     if (isinf(value) || size - expected.noise >= overflow)
         return actual == copysignl(INFINITY, value);
     if (isinf(actual) && size + expected.noise >= overflow) return (actual > 0) == (value > 0);
