@@ -2,12 +2,14 @@
 
 #include <string.h>
 
-extern const case_op case_advantage_group, case_group_index, case_advantage_spread;
+extern const case_op case_advantage_group, case_group_index, case_advantage_spread,
+    case_preference_pair;
 
 static const case_op *const ops[] = {
     &case_advantage_group,
     &case_group_index,
     &case_advantage_spread,
+    &case_preference_pair,
 };
 
 const case_op *case_op_at(int i)

@@ -17,6 +17,7 @@ enum { CASE_MAX_RANK = 4, CASE_MAX_ARRAYS = 48 };
 #define CASE_I32 CASE_DTYPE(ST_I32)
 #define CASE_I64 CASE_DTYPE(ST_I64)
 #define CASE_U8 CASE_DTYPE(ST_U8)
+#define CASE_I8 CASE_DTYPE(ST_I8)
 
 // A size of the operation, one capital letter in the shapes below. It is taken from the tensors,
 // else from its field.
