@@ -73,7 +73,8 @@ int tk_launches(tk_fixture *tk)
 
 static void run_simt(tk_journal *journal, tk_body *body)
 {
-    static const uint64_t seeds[] = {1, 0x9e3779b97f4a7c15u};
+    // One of each policy: warps ahead in random order, threads at random, ascending.
+    static const uint64_t seeds[] = {9, 18, 7};
     run_on(merit_backend_best_cpu(NULL), TK_SIMT, 2, journal, body);
     for (size_t i = 0; i < sizeof seeds / sizeof seeds[0]; i++) {
         simt_set_seed(seeds[i]);
