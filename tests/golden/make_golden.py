@@ -17,6 +17,7 @@ import golden_advantage
 import golden_bits
 import golden_degenerate
 import golden_groups
+import golden_preference_pair
 import golden_rejected
 from golden_file import Golden
 
@@ -27,7 +28,7 @@ def main(arguments):
         golden_bits.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
-        for family in (golden_advantage, golden_degenerate, golden_rejected, golden_groups):
+        for family in (golden_advantage, golden_degenerate, golden_rejected, golden_groups, golden_preference_pair):
             family.write(golden)
     else:
         sys.exit(__doc__)
