@@ -3,6 +3,7 @@
 
 #include "../kernels/preference/preference_list_args.h"
 #include "check.h"
+#include "preference_layout.h"
 #include "preference_list_presets.h"
 
 // Options -----------------------------------------------------------------------------------------
@@ -183,19 +184,8 @@ static merit_status prepare(merit_context *ctx, const merit_preference_list_desc
     }
     args->d = d;
     const int64_t groups = d.groups.num_groups;
-    const int64_t tiles = (groups + 2047) / 2048;
     if (groups == 0) return MERIT_STATUS_OK;
-
-    const int near = tiles <= MERIT_LIST_TICKET_NEAR;
-    args->tickets = merit_layout_take(layout, MERIT_LIST_TICKET_WORDS, sizeof(uint32_t));
-    uint32_t *const far = merit_layout_take(layout, near ? 0 : tiles, sizeof(uint32_t));
-    args->tile_tickets =
-        !near || args->tickets == NULL ? far : args->tickets + MERIT_LIST_TICKET_TILES;
-    int64_t sums;
-    if (__builtin_mul_overflow(groups, (int64_t)MERIT_LIST_NUM_SUMS, &sums)) layout->overflow = 1;
-    args->group_sums = merit_layout_take(layout, sums, sizeof(double));
-    args->group_flags = merit_layout_take(layout, groups, sizeof(uint32_t));
-    args->tile_totals = merit_layout_take(layout, tiles, sizeof(merit_list_totals));
+    merit_preference_layout(layout, &args->terms, groups, MERIT_LIST_NUM_SUMS);
     if (limit > 0 && args->size_limit > MERIT_LIST_RESIDENT) {
         args->keys = merit_layout_take(layout, items, sizeof(uint64_t));
         args->xs = merit_layout_take(layout, items, sizeof(double));
@@ -239,7 +229,8 @@ merit_status merit_preference_list(merit_context *ctx, const merit_preference_li
     args.needs_fold = a.loss != NULL || a.loss_tiles != NULL || a.metrics != NULL ||
                       (args.d.reduction == MERIT_PREFERENCE_REDUCTION_GIVEN &&
                        a.grad_scores != NULL && a.diagnostics != NULL);
-    args.num_sums = a.metrics != NULL ? MERIT_LIST_NUM_SUMS : 1;
+    args.terms.num_sums = a.metrics != NULL ? MERIT_LIST_NUM_SUMS : 1;
+    args.terms.loss_tiles = a.loss_tiles;
 
     int previous;
     MERIT_TRY(merit_enter_device(ctx, &previous));

@@ -7,6 +7,7 @@
 // launch of its own.
 #include "../backend.h"
 #include "preference_list_team.cuh"
+#include "preference_terms.cuh"
 
 namespace
 {
@@ -16,95 +17,11 @@ constexpr int kWarps = kThreads / kWarpSize;
 constexpr int kBlocksPerSm = 8; // of 256 threads: a full multiprocessor of 2048
 constexpr int kArrays = 4; // of 8 bytes per item: keys, xs, slopes, losses
 
-// Fold --------------------------------------------------------------------------------------------
-
-// True in every thread of the block that brought *ticket to `total`; the block's earlier writes are
-// visible to it, and the ticket is back at 0.
-MERIT_DEVICE bool block_is_last(uint32_t *ticket, uint32_t amount, uint32_t total)
-{
-    MERIT_SHARED(int, last, [1]);
-    __threadfence(); // this thread's results, before the ticket tells of them
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        last[0] = atomicAdd(ticket, amount) + amount == total;
-        if (last[0]) *ticket = 0;
-    }
-    __syncthreads();
-    const bool is_last = last[0] != 0;
-    __syncthreads(); // read before the next call writes it
-    if (is_last) __threadfence(); // the others' results, behind their tickets
-    return is_last;
-}
-
-struct MergeTotals {
-    MERIT_HD merit_list_totals operator()(merit_list_totals a, merit_list_totals b) const
-    {
-        return merit_list_totals_merge(a, b);
-    }
-};
-
-// Counts of flag bits [first, first + 4) over a tile, 16 bits each.
-MERIT_DEVICE uint64_t count_flags(const Team<kTeamBlockWide> &team, const uint32_t *flags,
-                                  int length, int first)
-{
-    uint64_t mine = 0;
-    for (int i = team.rank; i < length; i += kThreads) {
-        const uint32_t bits = flags[i] >> first;
-        mine += (uint64_t)(bits & 1) | (uint64_t)(bits >> 1 & 1) << 16 |
-                (uint64_t)(bits >> 2 & 1) << 32 | (uint64_t)(bits >> 3 & 1) << 48;
-    }
-    return team_reduce(team, mine, [](uint64_t a, uint64_t b) { return a + b; });
-}
-
-MERIT_DEVICE_CALL void fold_tile(const ListArgs &a, const Team<kTeamBlockWide> &team, int64_t tile)
-{
-    const int64_t groups = a.d.groups.num_groups;
-    const int64_t first = tile * MERIT_TILE;
-    const int length = (int)(groups - first < MERIT_TILE ? groups - first : (int64_t)MERIT_TILE);
-    merit_list_totals *const totals = &a.tile_totals[tile];
-    for (int k = 0; k < MERIT_LIST_NUM_SUMS; k++) {
-        double sum = 0.0;
-        if (k < a.num_sums) {
-            const double *const terms = a.group_sums + k * groups + first;
-            sum = team_sum(team, [&](int slot) {
-                const int i = team_element(team, slot);
-                return i < length ? terms[i] : 0.0;
-            });
-        }
-        if (team.rank == 0) totals->sums[k] = sum;
-        if (team.rank == 0 && k == MERIT_LIST_SUM_WEIGHTED && a.io.loss_tiles != NULL) {
-            a.io.loss_tiles[tile] = m_canonical64(sum);
-        }
-    }
-    for (int k = 0; k < MERIT_LIST_NUM_COUNTS; k += 4) {
-        const uint64_t counts = count_flags(team, a.group_flags + first, length, k);
-        for (int j = k; j < k + 4 && j < MERIT_LIST_NUM_COUNTS; j++) {
-            if (team.rank == 0) totals->counts[j] = (int64_t)(counts >> 16 * (j - k) & 0xffffu);
-        }
-    }
-}
-
-// Called by a whole block when `amount` groups of the tile of `group` have their records.
-MERIT_DEVICE_CALL void finish_groups(const ListArgs &a, const Team<kTeamBlockWide> &team,
-                                     int64_t group, int64_t amount)
-{
-    const int64_t groups = a.d.groups.num_groups;
-    const int64_t tiles = (groups + MERIT_TILE - 1) / MERIT_TILE;
-    const int64_t tile = group / MERIT_TILE;
-    const int64_t left = groups - tile * MERIT_TILE;
-    const uint32_t total = (uint32_t)(left < MERIT_TILE ? left : (int64_t)MERIT_TILE);
-    if (!block_is_last(&a.tile_tickets[tile], (uint32_t)amount, total)) return;
-    fold_tile(a, team, tile);
-    if (!block_is_last(&a.tickets[MERIT_LIST_TICKET_TILES_DONE], 1, (uint32_t)tiles)) return;
-    block_fold_records(a.tile_totals, tiles, MergeTotals());
-    if (threadIdx.x == 0) merit_list_write_totals(&a, &a.tile_totals[0]);
-}
-
 // Counting ----------------------------------------------------------------------------------------
 
 MERIT_DEVICE uint64_t *valid_word(const ListArgs &a)
 {
-    return reinterpret_cast<uint64_t *>(a.tickets + MERIT_LIST_TICKET_VALID);
+    return reinterpret_cast<uint64_t *>(a.terms.tickets + MERIT_PREFERENCE_TICKET_VALID);
 }
 
 // Valid groups among first, first + step, ...; the sum over the block.
@@ -187,7 +104,7 @@ MERIT_DEVICE_CALL void write_outside(const ListArgs &a)
         if (a.io.lse != NULL) a.io.lse[n] = 0.0f;
     }
     if (first == 0 && a.d.groups.num_groups == 0 && a.needs_fold) {
-        merit_list_totals none = {};
+        const merit_preference_totals none = merit_preference_totals_zero();
         merit_list_write_totals(&a, &none);
     }
 }
@@ -238,11 +155,14 @@ MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT
             __syncthreads(); // its arrays are read
         }
         const int64_t left = groups - first;
-        if (a.needs_fold) finish_groups(a, b.team, first, left < kWarps ? left : kWarps);
+        if (a.needs_fold && finish_terms(a.terms, b.team, first, left < kWarps ? left : kWarps) &&
+            threadIdx.x == 0) {
+            merit_list_write_totals(&a, &a.terms.tiles[0]);
+        }
     }
     write_outside(a);
     if (!a.counted) return;
-    if (block_is_last(&a.tickets[MERIT_LIST_TICKET_BLOCKS_DONE], 1, gridDim.x) &&
+    if (terms_block_is_last(&a.terms.tickets[MERIT_PREFERENCE_TICKET_BLOCKS_DONE], 1, gridDim.x) &&
         threadIdx.x == 0) {
         *valid_word(a) = 0;
     }
@@ -257,14 +177,10 @@ extern "C" int MERIT_BACKEND_FN(preference_list)(const merit_preference_list_arg
 {
     ListArgs a = *args;
     const int64_t groups = a.d.groups.num_groups;
-    const int64_t tiles = (groups + MERIT_TILE - 1) / MERIT_TILE;
     const int64_t limit = (int64_t)launch->num_sms * kBlocksPerSm;
     int code = 0;
-    if (a.needs_fold && tiles > MERIT_LIST_TICKET_NEAR) {
-        code = (int)cudaMemsetAsync(a.tile_tickets, 0, (size_t)tiles * sizeof(uint32_t),
-                                    launch->stream);
-        if (code != 0) return code;
-    }
+    if (a.needs_fold) code = clear_far_tickets(a.terms, launch->stream);
+    if (code != 0) return code;
     a.counted = a.needs_count && groups > MERIT_LIST_COUNTED_HERE;
     if (a.counted) {
         const int64_t chunks = (groups + kThreads - 1) / kThreads;

@@ -512,21 +512,9 @@ MERIT_HD static inline uint32_t merit_list_rank_flags(const merit_list_group *g)
 
 // Totals ------------------------------------------------------------------------------------------
 
-MERIT_HD static inline merit_list_totals merit_list_totals_merge(merit_list_totals a,
-                                                                 merit_list_totals b)
-{
-    for (int k = 0; k < MERIT_LIST_NUM_SUMS; k++) {
-        a.sums[k] = m_add64(a.sums[k], b.sums[k]);
-    }
-    for (int k = 0; k < MERIT_LIST_NUM_COUNTS; k++) {
-        a.counts[k] += b.counts[k];
-    }
-    return a;
-}
-
 // loss, metrics and the check of the denominator, from the totals of all groups.
 MERIT_HD static inline void merit_list_write_totals(const merit_preference_list_args *a,
-                                                    const merit_list_totals *t)
+                                                    const merit_preference_totals *t)
 {
     const int64_t valid = t->counts[MERIT_LIST_COUNT_VALID];
     const double sum = t->sums[MERIT_LIST_SUM_WEIGHTED];

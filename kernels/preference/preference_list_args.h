@@ -5,6 +5,7 @@
 #include <merit/preference.h>
 
 #include "preference_link.h"
+#include "preference_terms.h"
 
 enum {
     // Groups that are sorted, and groups whose items are compared in pairs.
@@ -16,19 +17,9 @@ enum {
     MERIT_LIST_COUNTED_HERE = 16384
 };
 
-// Ticket words at the start of a workspace; every call leaves them at zero.
-enum {
-    MERIT_LIST_TICKET_TILES_DONE = 0,
-    MERIT_LIST_TICKET_BLOCKS_DONE = 1,
-    MERIT_LIST_TICKET_VALID = 2, // two words: valid groups counted
-    MERIT_LIST_TICKET_TILES = 16, // groups done, per tile of 2048
-    MERIT_LIST_TICKET_WORDS = 256, // tiles beyond these have words elsewhere
-    MERIT_LIST_TICKET_NEAR = MERIT_LIST_TICKET_WORDS - MERIT_LIST_TICKET_TILES
-};
-
 // What a group adds to the loss and the metrics.
 enum {
-    MERIT_LIST_SUM_WEIGHTED = 0, // group_weight times the loss
+    MERIT_LIST_SUM_WEIGHTED = MERIT_PREFERENCE_SUM_WEIGHTED, // group_weight times the loss
     MERIT_LIST_SUM_LOSS = 1,
     MERIT_LIST_SUM_WEIGHT = 2,
     MERIT_LIST_SUM_RECIPROCAL_RANK = 3,
@@ -49,12 +40,6 @@ enum {
     MERIT_LIST_NUM_COUNTS = 7
 };
 
-// Of a tile of 2048 groups, and of all of them.
-typedef struct merit_list_totals {
-    double sums[MERIT_LIST_NUM_SUMS];
-    int64_t counts[MERIT_LIST_NUM_COUNTS];
-} merit_list_totals;
-
 typedef struct merit_preference_list_args {
     merit_preference_list_desc d; // group_stride resolved; num_groups 0 when there are no items
     merit_preference_list_io io;
@@ -63,15 +48,10 @@ typedef struct merit_preference_list_args {
     int64_t size_limit; // a larger group is refused
     int32_t needs_count; // MEAN_VALID with gradients: valid groups are counted first
     int32_t needs_fold; // loss, loss_tiles, metrics or the check of a GIVEN denominator
-    int32_t num_sums; // 1, or MERIT_LIST_NUM_SUMS for metrics
     int32_t counted; // set by the launchers: the count is in the ticket words
     int64_t num_valid; // CPU: the count
+    merit_preference_terms terms; // one per group
     // workspace
-    uint32_t *tickets; // [MERIT_LIST_TICKET_WORDS]
-    uint32_t *tile_tickets; // [tiles of 2048 groups]: in tickets when they fit
-    double *group_sums; // [MERIT_LIST_NUM_SUMS,N]
-    uint32_t *group_flags; // [N]
-    merit_list_totals *tile_totals; // [tiles of 2048 groups]
     uint64_t *keys; // [R]; these four for modes that compare items, groups above RESIDENT
     double *xs; // [R]
     double *slopes; // [R]

@@ -1,9 +1,8 @@
 // preference_list, CPU. Threads own ranges of groups; a group of at most 2048 items is read once, larger
 // ones tile by tile for each pass.
 #include "../backend.h"
-#include "../core/lanes_cpu.h"
-#include "../core/parallel.h"
 #include "preference_list.h"
+#include "preference_terms_cpu.h"
 
 enum { RESIDENT = MERIT_LIST_RESIDENT, PAIR_BLOCK = 64 };
 
@@ -288,46 +287,6 @@ static void write_outside(const merit_preference_list_args *a)
     }
 }
 
-// Totals ------------------------------------------------------------------------------------------
-
-static void fold_tiles(void *state, int64_t begin, int64_t end)
-{
-    const merit_preference_list_args *const a = state;
-    const int64_t groups = a->d.groups.num_groups;
-    for (int64_t tile = begin; tile < end; tile++) {
-        const int64_t first = tile * MERIT_TILE;
-        const int length = (int)(groups - first < MERIT_TILE ? groups - first : MERIT_TILE);
-        merit_list_totals t = {0};
-        for (int k = 0; k < a->num_sums; k++) {
-            t.sums[k] = merit_tile_sum64(a->group_sums + k * groups + first, length);
-        }
-        for (int j = 0; j < length; j++) {
-            for (int k = 0; k < MERIT_LIST_NUM_COUNTS; k++) {
-                t.counts[k] += a->group_flags[first + j] >> k & 1;
-            }
-        }
-        a->tile_totals[tile] = t;
-        if (a->io.loss_tiles != NULL) {
-            a->io.loss_tiles[tile] = m_canonical64(t.sums[MERIT_LIST_SUM_WEIGHTED]);
-        }
-    }
-}
-
-static void fold(const merit_preference_list_args *a, int num_threads)
-{
-    const int64_t tiles = (a->d.groups.num_groups + MERIT_TILE - 1) / MERIT_TILE;
-    merit_list_totals none = {0};
-    merit_list_totals *const t = a->tile_totals;
-    merit_parallel_ranges(num_threads, tiles, 1, fold_tiles, (void *)a);
-    // in place: the next round reads no tile that this one has written before
-    for (int64_t count = tiles; count > 1; count = (count + 1) / 2) {
-        for (int64_t i = 0; i < (count + 1) / 2; i++) {
-            t[i] = 2 * i + 1 < count ? merit_list_totals_merge(t[2 * i], t[2 * i + 1]) : t[2 * i];
-        }
-    }
-    merit_list_write_totals(a, tiles > 0 ? &t[0] : &none);
-}
-
 // Launcher ----------------------------------------------------------------------------------------
 
 merit_preference_list_launcher MERIT_BACKEND_FN(preference_list);
@@ -347,6 +306,9 @@ int MERIT_BACKEND_FN(preference_list)(const merit_preference_list_args *args,
         if (a.io.group_loss != NULL) a.io.group_loss[n] = 0.0f;
         if (a.io.lse != NULL) a.io.lse[n] = 0.0f;
     }
-    if (a.needs_fold) fold(&a, launch->num_threads);
+    if (a.needs_fold) {
+        const merit_preference_totals totals = preference_fold(&a.terms, launch->num_threads);
+        merit_list_write_totals(&a, &totals);
+    }
     return 0;
 }

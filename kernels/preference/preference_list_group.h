@@ -303,12 +303,12 @@ LIST_FUNCTION void list_record(LIST_WORK *w, uint32_t flags, double reciprocal_r
     if (!a->needs_fold) return;
     const int valid = g->fate != MERIT_LIST_EMPTY;
     const int invalid = g->fate == MERIT_LIST_NAN;
-    double *const sums = a->group_sums + g->group;
+    double *const sums = a->terms.sums + g->group;
     const int64_t groups = a->d.groups.num_groups;
-    a->group_flags[g->group] = flags | (uint32_t)valid << MERIT_LIST_COUNT_VALID |
+    a->terms.flags[g->group] = flags | (uint32_t)valid << MERIT_LIST_COUNT_VALID |
                                (uint32_t)invalid << MERIT_LIST_COUNT_INVALID;
     sums[MERIT_LIST_SUM_WEIGHTED * groups] = weighted;
-    if (a->num_sums == 1) return;
+    if (a->terms.num_sums == 1) return;
     sums[MERIT_LIST_SUM_LOSS * groups] = present ? g->loss : 0.0;
     sums[MERIT_LIST_SUM_WEIGHT * groups] = present ? g->weight : 0.0;
     sums[MERIT_LIST_SUM_RECIPROCAL_RANK * groups] = reciprocal_rank;
