@@ -162,7 +162,7 @@ MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT
     }
     write_outside(a);
     if (!a.counted) return;
-    if (terms_block_is_last(&a.terms.tickets[MERIT_PREFERENCE_TICKET_BLOCKS_DONE], 1, gridDim.x) &&
+    if (block_is_last(&a.terms.tickets[MERIT_PREFERENCE_TICKET_BLOCKS_DONE], 1, gridDim.x) &&
         threadIdx.x == 0) {
         *valid_word(a) = 0;
     }

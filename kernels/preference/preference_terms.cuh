@@ -9,24 +9,6 @@
 namespace
 {
 
-// True in every thread of the block that brought *ticket to `total`; the block's earlier writes are
-// visible to it, and the ticket is back at 0.
-MERIT_DEVICE bool terms_block_is_last(uint32_t *ticket, uint32_t amount, uint32_t total)
-{
-    MERIT_SHARED(int, last, [1]);
-    __threadfence(); // this thread's results, before the ticket tells of them
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        last[0] = atomicAdd(ticket, amount) + amount == total;
-        if (last[0]) *ticket = 0;
-    }
-    __syncthreads();
-    const bool is_last = last[0] != 0;
-    __syncthreads(); // read before the next call writes it
-    if (is_last) __threadfence(); // the others' results, behind their tickets
-    return is_last;
-}
-
 struct MergeTotals {
     MERIT_HD merit_preference_totals operator()(merit_preference_totals a,
                                                 merit_preference_totals b) const
@@ -87,9 +69,9 @@ MERIT_DEVICE_CALL bool finish_terms(const merit_preference_terms &t,
     const int64_t tile = term / MERIT_TILE;
     const int64_t left = t.count - tile * MERIT_TILE;
     const uint32_t total = (uint32_t)(left < (int64_t)MERIT_TILE ? left : (int64_t)MERIT_TILE);
-    if (!terms_block_is_last(&t.tile_tickets[tile], (uint32_t)amount, total)) return false;
+    if (!block_is_last(&t.tile_tickets[tile], (uint32_t)amount, total)) return false;
     fold_terms_tile(t, team, tile);
-    if (!terms_block_is_last(&t.tickets[MERIT_PREFERENCE_TICKET_TILES_DONE], 1, (uint32_t)tiles)) {
+    if (!block_is_last(&t.tickets[MERIT_PREFERENCE_TICKET_TILES_DONE], 1, (uint32_t)tiles)) {
         return false;
     }
     block_fold_records(t.tiles, tiles, MergeTotals());
