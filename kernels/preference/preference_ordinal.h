@@ -136,6 +136,7 @@ MERIT_HD static inline void merit_ordinal_sums(const merit_preference_ordinal_ar
 {
     const double h = (double)args->d.tie_share;
     merit_scaled below_b = merit_scaled_zero(); // of b in its region, below this level
+    double level = 0.0; // k
     p->sum_a = p->sum_b = p->win = p->tie = p->lose = below_b;
     p->mean_a = p->mean_b = p->share = below_b;
     for (int k = 0; k < args->d.num_levels; k++) {
@@ -154,11 +155,12 @@ MERIT_HD static inline void merit_ordinal_sums(const merit_preference_ordinal_ar
             p->tie = merit_scaled_add(p->tie, merit_scaled_mul(a, b));
         }
         if (args->needs_mean) {
-            p->mean_a = merit_scaled_add(p->mean_a, merit_scaled_times(a, (double)k));
-            p->mean_b = merit_scaled_add(p->mean_b, merit_scaled_times(b, (double)k));
+            p->mean_a = merit_scaled_add(p->mean_a, merit_scaled_times(a, level));
+            p->mean_b = merit_scaled_add(p->mean_b, merit_scaled_times(b, level));
         }
         p->sum_a = merit_scaled_add(p->sum_a, a);
         p->sum_b = merit_scaled_add(p->sum_b, b);
+        level = m_add64(level, 1.0);
     }
 }
 
