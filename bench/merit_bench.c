@@ -6,6 +6,7 @@ static const bench_op *const ops[] = {
     &bench_advantage_group,
     &bench_advantage_spread,
     &bench_group_index,
+    &bench_preference_pair,
     NULL,
 };
 

@@ -7,5 +7,6 @@
 extern const bench_op bench_advantage_group;
 extern const bench_op bench_advantage_spread;
 extern const bench_op bench_group_index;
+extern const bench_op bench_preference_pair;
 
 #endif
