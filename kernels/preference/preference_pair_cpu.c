@@ -5,6 +5,7 @@
 #include "../core/lanes_cpu.h"
 #include "../core/parallel.h"
 #include "preference_pair.h"
+#include "preference_pair_common_cpu.h"
 #include "preference_pair_plain_cpu.h"
 
 typedef struct pair_work {
@@ -13,6 +14,7 @@ typedef struct pair_work {
     double scales[MERIT_PREFERENCE_MAX_ROUTES];
     int32_t pass;
     uint32_t cells; // that the pass fills
+    int32_t is_common; // the vector path takes chunks without invalid pairs
 } pair_work;
 
 typedef struct pair_tile {
@@ -69,6 +71,34 @@ static void run_pair(const pair_work *w, int64_t i, int j, pair_tile *tile)
     }
 }
 
+// Pairs start .. start + count - 1 by vectors, as run_pair does one of them. Returns 0 when nothing was
+// done.
+static int run_common(const pair_work *w, int64_t start, int count, int place, pair_tile *tile)
+{
+    const merit_preference_pair_args *const a = w->args;
+    preference_common_chunk c;
+    if (!preference_common_read(a, start, count, &c, tile->routes + place)) return 0;
+    if (w->pass == MERIT_PREFERENCE_PASS_MAIN) {
+        preference_common_losses(a, count, &c);
+        preference_common_write(a, w->scales, tile->routes + place, start, count, &c);
+    }
+    for (uint32_t left = w->cells; left != 0; left &= left - 1) {
+        const int cell = __builtin_ctz(left);
+        double *const terms = tile->terms[cell] + place;
+        if (cell < MERIT_PREFERENCE_CELL_COUNTS) {
+            preference_common_terms(cell, count, &c, terms);
+        } else {
+            preference_common_counts(cell == MERIT_PREFERENCE_CELL_MORE_COUNTS, count, &c, terms);
+        }
+    }
+    if (a->io.calibration == NULL || w->pass != MERIT_PREFERENCE_PASS_MAIN) return 1;
+    for (int j = 0; j < count; j++) {
+        const merit_preference_input in = {.route = tile->routes[place + j], .p = c.p[j]};
+        if (c.used[j] != 0.0) add_to_bin(a, &in, c.z[j]);
+    }
+    return 1;
+}
+
 static double fold_extreme(int cell, const double *terms, const uint8_t *routes, int32_t route,
                            int length)
 {
@@ -77,6 +107,28 @@ static double fold_extreme(int cell, const double *terms, const uint8_t *routes,
         if (routes[j] == route) value = merit_preference_combine(cell, value, terms[j]);
     }
     return value;
+}
+
+// Of one route: lanes side by side, so that the loop is one of vectors.
+static double fold_extreme_alone(int cell, const double *terms, int length)
+{
+    const double sign = cell == MERIT_PREFERENCE_CELL_MIN ? 1.0 : -1.0; // maximum: of the negatives
+    double least[MERIT_LANES];
+    double value = m_inf64();
+    for (int j = 0; j < MERIT_LANES; j++) {
+        least[j] = m_inf64();
+    }
+    for (int start = 0; start < length; start += MERIT_LANES) {
+        const int count = length - start < MERIT_LANES ? length - start : MERIT_LANES;
+        for (int j = 0; j < count; j++) {
+            const double x = m_mul64(sign, terms[start + j]);
+            least[j] = x < least[j] ? x : least[j];
+        }
+    }
+    for (int j = 0; j < MERIT_LANES; j++) {
+        value = least[j] < value ? least[j] : value;
+    }
+    return m_add64(m_mul64(sign, value), 0.0);
 }
 
 // The sums of one cell by routes.
@@ -106,7 +158,8 @@ static void fold_tile(const pair_work *w, int64_t tile, int length, const pair_t
         if (cell == MERIT_PREFERENCE_CELL_MIN || cell == MERIT_PREFERENCE_CELL_MAX) {
             for (int32_t k = 0; k < a->d.num_routes; k++) {
                 *cell_at(a, cell, k, tile) =
-                    fold_extreme(cell, t->terms[cell], t->routes, k, length);
+                    a->d.num_routes == 1 ? fold_extreme_alone(cell, t->terms[cell], length)
+                                         : fold_extreme(cell, t->terms[cell], t->routes, k, length);
             }
         } else if (a->d.num_routes == 1) {
             *cell_at(a, cell, 0, tile) = merit_tile_sum64(t->terms[cell], length);
@@ -122,8 +175,12 @@ static void run_tiles(void *state, int64_t begin, int64_t end)
     pair_tile tile;
     for (int64_t start = begin; start < end; start += MERIT_TILE) {
         const int length = (int)(end - start < MERIT_TILE ? end - start : MERIT_TILE);
-        for (int j = 0; j < length; j++) {
-            run_pair(w, start + j, j, &tile);
+        for (int place = 0; place < length; place += COMMON_PAIRS) {
+            const int count = length - place < COMMON_PAIRS ? length - place : COMMON_PAIRS;
+            if (w->is_common && run_common(w, start + place, count, place, &tile)) continue;
+            for (int j = place; j < place + count; j++) {
+                run_pair(w, start + j, j, &tile);
+            }
         }
         fold_tile(w, start / MERIT_TILE, length, &tile);
     }
@@ -267,11 +324,24 @@ static void finish_main(const pair_work *w)
 
 // Launcher ----------------------------------------------------------------------------------------
 
+// The scales of the routes, which are small enough for the vector path where this says so.
+static int find_scales(pair_work *w)
+{
+    const merit_preference_pair_args *const a = w->args;
+    int small = 1;
+    for (int32_t k = 0; k < a->d.num_routes && merit_preference_pair_has_gradients(&a->io); k++) {
+        w->scales[k] = merit_preference_scale(a, w->shared.grad_scale, k);
+        small &= m_abs64(w->scales[k]) < 0x1p800; // no weight makes it infinite
+    }
+    return small;
+}
+
 int MERIT_BACKEND_FN(preference_pair)(const merit_preference_pair_args *args,
                                       const merit_launch *launch)
 {
     pair_work w = {.args = args, .shared = merit_preference_pair_shared_of(args)};
     const int64_t pairs = args->d.num_pairs;
+    w.is_common = preference_pair_is_common(args);
     if (args->needs_count) {
         w.pass = MERIT_PREFERENCE_PASS_COUNT;
         w.cells = merit_preference_cells(args, w.pass);
@@ -280,17 +350,14 @@ int MERIT_BACKEND_FN(preference_pair)(const merit_preference_pair_args *args,
     }
     w.pass = MERIT_PREFERENCE_PASS_MAIN;
     w.cells = merit_preference_cells(args, w.pass);
-    for (int32_t k = 0; k < args->d.num_routes && merit_preference_pair_has_gradients(&args->io);
-         k++) {
-        w.scales[k] = merit_preference_scale(args, w.shared.grad_scale, k);
-    }
+    const int small = find_scales(&w);
+    w.is_common &= small;
     if (args->io.calibration != NULL) {
         memset(args->bins, 0,
                (size_t)(args->d.num_routes * args->d.calibration_bins) * sizeof *args->bins);
     }
-    const int finite = m_is_finite64(w.scales[0]);
     merit_parallel_ranges(launch->num_threads, pairs, MERIT_TILE,
-                          args->is_plain && finite ? run_plain_tiles : run_tiles, &w);
+                          args->is_plain && small ? run_plain_tiles : run_tiles, &w);
     finish_main(&w);
     return 0;
 }

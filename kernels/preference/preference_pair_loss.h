@@ -17,11 +17,10 @@ typedef struct merit_preference_result {
 MERIT_HD static inline double merit_preference_fitted(const merit_preference_pair_desc *d, double p)
 {
     const double e = (double)d->smoothing;
-    if (e == 0.0 || p == 0.5) return p;
-    if (d->smoothing_kind == MERIT_SMOOTHING_ROBUST) {
-        return m_div64(m_sub64(p, e), m_sub64(1.0, m_mul64(2.0, e)));
-    }
-    return m_add64(m_mul64(m_sub64(1.0, e), p), m_mul64(e, m_sub64(1.0, p)));
+    const double fitted = d->smoothing_kind == MERIT_SMOOTHING_ROBUST
+                              ? m_div64(m_sub64(p, e), m_sub64(1.0, m_mul64(2.0, e)))
+                              : m_add64(m_mul64(m_sub64(1.0, e), p), m_mul64(e, m_sub64(1.0, p)));
+    return e == 0.0 || p == 0.5 ? p : fitted;
 }
 
 // Terms with a coefficient of 0 are left out, so that 0 * inf never appears. The loop over terms has
