@@ -5,7 +5,7 @@
 
 #include "advantage_random.h"
 
-enum { ROWS = 9001 };
+enum { ROWS = 4001 };
 
 static float rewards[ROWS];
 
