@@ -9,7 +9,8 @@ enum {
     LARGE_GROUP = 70000,
     GROUP_SIZE = 8,
     NUM_GROUPS = NUM_ROWS / GROUP_SIZE,
-    FEW_GROUPS = 32
+    FEW_GROUPS = 32,
+    LIST_SIZE = 4
 };
 enum { WORKSPACE_BYTES = 8 << 20 };
 
@@ -135,6 +136,53 @@ static merit_status group_large(fault_world *w)
     return group_advantages(w, &desc);
 }
 
+static merit_status pairs(fault_world *w)
+{
+    merit_preference_pair_desc desc;
+    merit_preference_pair_desc_init(&desc, sizeof desc);
+    desc.num_pairs = NUM_ROWS;
+    const merit_preference_pair_io io = {.struct_size = sizeof io,
+                                         .chosen = w->rewards,
+                                         .rejected = w->rewards + NUM_ROWS,
+                                         .loss = w->loss,
+                                         .grad_chosen = w->advantages,
+                                         .grad_rejected = w->advantages + NUM_ROWS,
+                                         .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_preference_pair_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_preference_pair(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status lists(fault_world *w, int64_t num_items)
+{
+    merit_preference_list_desc desc;
+    merit_preference_list_desc_init(&desc, sizeof desc);
+    desc.groups.num_groups = num_items / LIST_SIZE;
+    desc.groups.group_size = LIST_SIZE;
+    desc.num_items = num_items;
+    const merit_preference_list_io io = {.struct_size = sizeof io,
+                                         .scores = w->rewards,
+                                         .target_index = w->best,
+                                         .loss = w->loss,
+                                         .grad_scores = w->advantages,
+                                         .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_preference_list_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_preference_list(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status lists_few(fault_world *w)
+{
+    return lists(w, 64 * LIST_SIZE);
+}
+
+static merit_status lists_many(fault_world *w)
+{
+    return lists(w, LARGE_GROUP);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", init_workspace, 0},
@@ -148,6 +196,9 @@ const fault_step fault_steps[] = {
     {"merit_group_index", "runs", index_runs, 0},
     {"merit_group_index", "labels", index_labels, 0},
     {"merit_advantage_spread", "segments", spread, 0},
+    {"merit_preference_pair", "pairs", pairs, 0},
+    {"merit_preference_list", "few lists", lists_few, 0},
+    {"merit_preference_list", "many lists", lists_many, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);
@@ -170,6 +221,8 @@ void fault_fill(fault_world *w)
     w->ids = take(NUM_ROWS * sizeof *w->ids);
     w->found_offsets = take((NUM_ROWS + 1) * sizeof *w->found_offsets);
     w->found_index = take(NUM_ROWS * sizeof *w->found_index);
+    w->best = take(LARGE_GROUP / LIST_SIZE * sizeof *w->best);
+    w->loss = take(sizeof *w->loss);
     w->moments = take(sizeof *w->moments);
     w->diagnostics = take(sizeof *w->diagnostics);
     w->workspace = take(WORKSPACE_BYTES);
@@ -189,6 +242,8 @@ void fault_release(fault_world *w)
     free(w->ids);
     free(w->found_offsets);
     free(w->found_index);
+    free(w->best);
+    free(w->loss);
     free(w->moments);
     free(w->diagnostics);
     free(w->workspace);

@@ -12,6 +12,8 @@ typedef struct fault_world {
     int64_t *offsets; // [N+1]
     int64_t *found_offsets; // [R+1], as many offsets as runs could be
     int32_t *found_index; // [R]
+    int32_t *best; // one per list
+    double *loss; // [1]
     merit_moments *moments; // [1]
     merit_diagnostics *diagnostics;
     void *workspace;

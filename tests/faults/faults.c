@@ -115,8 +115,26 @@ static int fail_allocations(fault_world *w, const fault_step *s)
     }
 }
 
+// Every operation of the library has a step in fault_steps.c.
+static void expect_every_operation(void)
+{
+    static const fault_step operations[] = {
+#define MERIT_OPERATION(op) {"merit_" #op, "the operation", NULL, 0},
+#include "../../kernels/backend_list.h"
+#undef MERIT_OPERATION
+    };
+    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
+        int found = 0;
+        for (int k = 0; k < fault_num_steps; k++) {
+            found += strcmp(fault_steps[k].function, operations[i].function) == 0;
+        }
+        expect(found > 0, &operations[i], "no step in fault_steps.c calls it");
+    }
+}
+
 int main(void)
 {
+    expect_every_operation();
     fault_world w;
     fault_fill(&w);
     int total = 0;
