@@ -3,10 +3,10 @@
 
 usage: check_ptx.py BUILD_DIR FILE.cu
 
-PTX: no approximate and no flushing instruction, every rounding to nearest, no float atomic; and the
-same instructions with -fmad=true as with -fmad=false. nvcc writes a bare `+ - *` on floats as an
-operation without .rn, or contracts it, only under -fmad=true: so equal means that no bare operator
-is left to a compiler's choice.
+PTX of compute_80, 90 and 100: no approximate and no flushing instruction, every rounding to
+nearest, no float atomic; and the same instructions with -fmad=true as with -fmad=false. nvcc writes
+a bare `+ - *` on floats as an operation without .rn, or contracts it, only under -fmad=true: so
+equal means that no bare operator is left to a compiler's choice.
 ptxas: no spilled register. sm_90 code: instruction counts, and slots per element of the loops named
 in loops.txt.
 """
@@ -22,6 +22,7 @@ import tempfile
 import sass
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+OTHER_VERSIONS = (80, 100)  # the oldest and the newest that the build compiles for, besides 90
 FORBIDDEN = [
     (r"\.approx\b", "approximate"),
     (r"\.ftz\b", "flushes denormals"),
@@ -67,12 +68,13 @@ def instructions(path):
                 yield kernel, found[1]
 
 
+def forbidden(ptx):
+    return [f"{kernel}: {opcode}: {why}" for kernel, opcode in sorted(set(ptx))
+            for pattern, why in FORBIDDEN if re.search(pattern, opcode)]
+
+
 def check_ptx(exact, contracted):
-    problems = []
-    for kernel, opcode in sorted(set(exact)):
-        for pattern, why in FORBIDDEN:
-            if re.search(pattern, opcode):
-                problems.append(f"{kernel}: {opcode}: {why}")
+    problems = forbidden(exact)
     here, there = collections.Counter(exact), collections.Counter(contracted)
     for kernel, opcode in sorted((there - here)):
         problems.append(f"{kernel}: {opcode} under -fmad=true only: a bare float operator")
@@ -136,8 +138,13 @@ def main():
         ptxas = run([*command, "-fmad=false", "-arch=sm_90", "-cubin", "-keep", "-keep-dir", out,
                      "-Xptxas", "-v", "-o", f"{out}/{stem}.cubin"], folder)
         run([*command, "-fmad=true", "-arch=sm_90", "-ptx", "-o", f"{out}/contracted.ptx"], folder)
+        for version in OTHER_VERSIONS:
+            run([*command, "-fmad=false", f"-arch=compute_{version}", "-ptx", "-o",
+                 f"{out}/{version}.ptx"], folder)
         exact = list(instructions(f"{out}/{stem}.ptx"))
         problems = check_ptx(exact, list(instructions(f"{out}/contracted.ptx"))) + check_spills(ptxas)
+        for version in OTHER_VERSIONS:
+            problems += forbidden(list(instructions(f"{out}/{version}.ptx")))
         kernels = sass.read_kernels(f"{out}/{stem}.cubin")
     with open(source, encoding="utf-8") as file:
         if "MERIT_KERNEL" in file.read() and not (kernels and exact):
