@@ -7,7 +7,7 @@
 
 #include <merit/preference.h>
 
-#include "preference_logistic.h"
+#include "../core/logistic.h"
 
 // 1 / (1 + e^-x), to 2 ulp.
 MERIT_HD static inline double merit_preference_sigmoid64(double x)
@@ -102,7 +102,7 @@ merit_preference_evaluate(const merit_preference_link *l, double z)
     case MERIT_LINK_EXO: v = merit_preference_exo(l, z); break;
     case MERIT_LINK_DISCOPOP: v = merit_preference_discopop(l, z); break;
     default: { // LOGISTIC
-        const merit_logistic l = merit_logistic_at(-z32);
+        const merit_logistic l = m_logistic(-z32);
         v.value = (double)l.softplus;
         v.slope = -(double)l.sigmoid;
     }

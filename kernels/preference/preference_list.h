@@ -223,8 +223,7 @@ MERIT_HD static inline double merit_list_cross_entropy(const merit_preference_li
     const double q = merit_list_shares_of(a, g, item).own;
     if (q == 0.0) return 0.0;
     if (g->is_pair) {
-        return m_mul64(
-            q, (double)merit_logistic_at(m_round32(-merit_list_pair_gap(g, item.x))).softplus);
+        return m_mul64(q, (double)m_logistic(m_round32(-merit_list_pair_gap(g, item.x))).softplus);
     }
     return m_mul64(q, m_add64(m_sub64(g->x_max, item.x), g->log_sum));
 }
@@ -239,9 +238,8 @@ MERIT_HD static inline double merit_list_cross_entropy_slope(const merit_prefere
     }
     // as preference_pair: own phi'(z) - other phi'(-z)
     const float z = m_round32(merit_list_pair_gap(g, item.x));
-    const double win = q.own == 0.0 ? 0.0 : m_mul64(q.own, -(double)merit_logistic_at(-z).sigmoid);
-    const double loss =
-        q.other == 0.0 ? 0.0 : m_mul64(q.other, -(double)merit_logistic_at(z).sigmoid);
+    const double win = q.own == 0.0 ? 0.0 : m_mul64(q.own, -(double)m_logistic(-z).sigmoid);
+    const double loss = q.other == 0.0 ? 0.0 : m_mul64(q.other, -(double)m_logistic(z).sigmoid);
     return m_sub64(win, loss);
 }
 
@@ -252,7 +250,7 @@ MERIT_HD static inline double merit_list_anchored_slope(const merit_preference_l
     const int positive = (item.state & MERIT_LIST_POSITIVE) != 0;
     double size;
     if (a->d.anchored == MERIT_ANCHORED_POINTWISE) {
-        size = (double)merit_logistic_at(m_round32(positive ? -item.x : item.x)).sigmoid;
+        size = (double)m_logistic(m_round32(positive ? -item.x : item.x)).sigmoid;
     } else {
         const double e = positive ? merit_list_exp(-item.x, g->top_positive)
                                   : merit_list_exp(item.x, g->top_negative);
@@ -292,7 +290,7 @@ MERIT_HD static inline double merit_list_term(const merit_preference_list_args *
     case MERIT_LIST_TERM_LOSS:
         if (a->d.mode == MERIT_LIST_MODE_CROSS_ENTROPY) return merit_list_cross_entropy(a, g, item);
         if (!(positive || negative)) return 0.0;
-        return (double)merit_logistic_at(m_round32(positive ? -item.x : item.x)).softplus;
+        return (double)m_logistic(m_round32(positive ? -item.x : item.x)).softplus;
     default: return merit_list_slope(a, g, item);
     }
 }

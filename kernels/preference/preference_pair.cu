@@ -226,7 +226,7 @@ MERIT_KERNEL(kThreads) preference_pair_plain_kernel(const MERIT_GRID_CONSTANT Ar
             const int64_t i = start + slot * kThreads;
             if (i >= a.d.num_pairs) continue;
             const float z = m_sub(c[slot], r[slot]);
-            const merit_logistic l = merit_logistic_at(-z);
+            const merit_logistic l = m_logistic(-z);
             float loss = l.softplus;
             float gradient = l.sigmoid;
             // 0 times an infinite scale is 0

@@ -215,13 +215,13 @@ static void common_logistic(preference_common_chunk *c, int count, const double 
     }
     if (largest <= m_bits32(80.0f)) {
         for (int j = 0; j < count; j++) {
-            const merit_logistic l = merit_logistic_near(logit[j]);
+            const merit_logistic l = m_logistic_near(logit[j]);
             c->softplus[j] = l.softplus;
             c->sigmoid[j] = l.sigmoid;
         }
     } else {
         for (int j = 0; j < count; j++) {
-            const merit_logistic l = merit_logistic_at(logit[j]);
+            const merit_logistic l = m_logistic(logit[j]);
             c->softplus[j] = l.softplus;
             c->sigmoid[j] = l.sigmoid;
         }

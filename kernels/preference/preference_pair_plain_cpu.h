@@ -25,7 +25,7 @@ typedef struct preference_plain_chunk {
 } preference_plain_chunk;
 
 typedef enum preference_plain_kind {
-    PREFERENCE_PLAIN_NEAR, // abs(z) <= 80: merit_logistic_near
+    PREFERENCE_PLAIN_NEAR, // abs(z) <= 80: m_logistic_near
     PREFERENCE_PLAIN_FAR,
     PREFERENCE_PLAIN_SPECIAL // NaN or infinity among the differences
 } preference_plain_kind;
@@ -60,7 +60,7 @@ static void preference_plain_near_chunk(const float *next_chosen, const float *n
         preference_plain_prefetch(next_chosen + start);
         preference_plain_prefetch(next_rejected + start);
         for (int i = start; i < start + PLAIN_BLOCK; i++) {
-            const merit_logistic l = merit_logistic_near(-c->z[i]);
+            const merit_logistic l = m_logistic_near(-c->z[i]);
             c->loss[i] = l.softplus;
             c->gradient[i] = l.sigmoid;
         }
@@ -70,7 +70,7 @@ static void preference_plain_near_chunk(const float *next_chosen, const float *n
 static void preference_plain_any_chunk(preference_plain_chunk *c, int count)
 {
     for (int i = 0; i < count; i++) {
-        const merit_logistic l = merit_logistic_at(-c->z[i]);
+        const merit_logistic l = m_logistic(-c->z[i]);
         c->loss[i] = l.softplus;
         c->gradient[i] = l.sigmoid;
     }

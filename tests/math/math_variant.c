@@ -3,12 +3,18 @@
 
 #include "core/exact.h"
 #include "core/float16.h"
+#include "core/logistic.h"
 #include "core/quotient.h"
 
 #define m_exp_lo(x) m_exp_pair(x).lo
 #define m_log_lo(x) m_log_pair(x).lo
 #define m_exp64_lo(x) m_exp_pair64(x).lo
 #define m_log64_lo(x) m_log_pair64(x).lo
+#define m_logistic_sp(x) m_logistic(x).softplus
+#define m_logistic_s(x) m_logistic(x).sigmoid
+#define m_logistic_any(x) (m_abs32(x) <= 80.0f ? m_logistic_near(x) : m_logistic(x))
+#define m_logistic_near_sp(x) m_logistic_any(x).softplus
+#define m_logistic_near_s(x) m_logistic_any(x).sigmoid
 
 #define DEFINE_MAP(type, name)                                  \
     static void map_##name(type *out, const type *in, size_t n) \

@@ -6,22 +6,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Names without the m_; _lo is the second word of a _pair.
-#define MATH_MAPS32(X) \
-    X(exp)             \
-    X(exp_lo)          \
-    X(exp2)            \
-    X(expm1)           \
-    X(expm1m)          \
-    X(log)             \
-    X(log_lo)          \
-    X(log2)            \
-    X(log1p)           \
-    X(sigmoid)         \
-    X(log_sigmoid)     \
-    X(softplus)        \
-    X(tanh)            \
-    X(exp2_p5)
+// Names without the m_; _lo is the second word of a _pair, _sp and _s are the results of m_logistic and
+// of m_logistic_near where that is defined.
+#define MATH_MAPS32(X)  \
+    X(exp)              \
+    X(exp_lo)           \
+    X(exp2)             \
+    X(expm1)            \
+    X(expm1m)           \
+    X(log)              \
+    X(log_lo)           \
+    X(log2)             \
+    X(log1p)            \
+    X(sigmoid)          \
+    X(log_sigmoid)      \
+    X(softplus)         \
+    X(tanh)             \
+    X(exp2_p5)          \
+    X(logistic_sp)      \
+    X(logistic_s)       \
+    X(logistic_near_sp) \
+    X(logistic_near_s)
 
 #define MATH_MAPS64(X) \
     X(exp64)           \

@@ -212,6 +212,11 @@ static const exact_case exact_cases32[] = {
     {MATH_sigmoid, -0.0, 0.5},
     {MATH_sigmoid, INFINITY, 1},
     {MATH_sigmoid, -INFINITY, 0},
+    {MATH_logistic_s, 0, 0.5},
+    {MATH_logistic_s, -0.0, 0.5},
+    {MATH_logistic_sp, 0, 0.69314718055994531},
+    {MATH_logistic_sp, -INFINITY, 0},
+    {MATH_logistic_sp, INFINITY, INFINITY},
     {MATH_softplus, INFINITY, INFINITY},
     {MATH_softplus, -INFINITY, 0},
     {MATH_softplus, 40, 40},
@@ -245,6 +250,29 @@ static const exact_case exact_cases64[] = {
     {MATH_softplus64, 800, 800},
     {MATH_log_sigmoid64, -INFINITY, -INFINITY},
 };
+
+// m_logistic_near leaves out what abs(x) <= 80 does not need.
+Test(math, near_logistic_has_the_bits_of_the_general_one)
+{
+    const math_variant *const variant = math_variants()[0];
+    static const int maps[2][2] = {{MATH_logistic_sp, MATH_logistic_near_sp},
+                                   {MATH_logistic_s, MATH_logistic_near_s}};
+    size_t n;
+    float *const x = sample32(&n);
+    float *const expected = malloc(n * sizeof *expected);
+    float *const actual = malloc(n * sizeof *actual);
+    cr_assert(expected != NULL && actual != NULL);
+    for (int k = 0; k < 2; ++k) {
+        variant->map32[maps[k][0]](expected, x, n);
+        variant->map32[maps[k][1]](actual, x, n);
+        for (size_t i = 0; i < n; ++i)
+            cr_expect(bits32(actual[i]) == bits32(expected[i]), "x = %a: %a, expected %a", x[i],
+                      actual[i], expected[i]);
+    }
+    free(x);
+    free(expected);
+    free(actual);
+}
 
 Test(math, is_exact_where_mathematics_is_exact)
 {
