@@ -121,7 +121,7 @@ MERIT_HD static inline void merit_list_begin(const merit_preference_list_args *a
     }
     if (merit_list_has_index(a)) {
         g->target = a->io.target_index[group];
-        if (g->target < 0) {
+        if (g->target < 0 || g->span.size == 0) {
             g->fate = MERIT_LIST_EMPTY;
         } else if (g->target >= g->span.size) {
             g->shape.saw = MERIT_LIST_SAW_BAD_TARGET;

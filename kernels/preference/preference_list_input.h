@@ -235,7 +235,7 @@ MERIT_HD static inline int merit_list_counts(const merit_preference_list_args *a
     merit_list_content c = {0, 0, 0, 0};
     if (merit_list_has_index(a)) {
         target = a->io.target_index[group];
-        if (target < 0) return 0;
+        if (target < 0 || span.size == 0) return 0;
         if (target >= span.size) return 1;
         const merit_list_item item = merit_list_load(a, span.begin, target, target, &saw);
         if (!(item.state & MERIT_LIST_MEMBER)) return 0;

@@ -18,6 +18,7 @@ import golden_bits
 import golden_bits_preference
 import golden_degenerate
 import golden_groups
+import golden_preference_list
 import golden_preference_pair
 import golden_rejected
 from golden_file import Golden
@@ -30,7 +31,8 @@ def main(arguments):
         golden_bits_preference.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
-        for family in (golden_advantage, golden_degenerate, golden_rejected, golden_groups, golden_preference_pair):
+        for family in (golden_advantage, golden_degenerate, golden_rejected, golden_groups, golden_preference_list,
+                       golden_preference_pair):
             family.write(golden)
     else:
         sys.exit(__doc__)

@@ -444,8 +444,9 @@ static void run_group(const oracle_run *r, int64_t n, real *sum)
     } else if (r->d->mode == MERIT_LIST_MODE_CROSS_ENTROPY &&
                r->d->target == MERIT_LIST_TARGET_INDEX) {
         g.target = r->io->target_index[n];
-        if (g.target < 0) fate = EMPTY;
-        if (g.target >= size) {
+        if (g.target < 0 || size == 0) {
+            fate = EMPTY;
+        } else if (g.target >= size) {
             fate = POISONED;
             o->counters[MERIT_COUNTER_BAD_TARGET]++;
         }

@@ -3,13 +3,11 @@
 #include <string.h>
 
 extern const case_op case_advantage_group, case_group_index, case_advantage_spread,
-    case_preference_pair;
+    case_preference_pair, case_preference_list, case_preference_ordinal;
 
 static const case_op *const ops[] = {
-    &case_advantage_group,
-    &case_group_index,
-    &case_advantage_spread,
-    &case_preference_pair,
+    &case_advantage_group, &case_group_index,     &case_advantage_spread,
+    &case_preference_pair, &case_preference_list, &case_preference_ordinal,
 };
 
 const case_op *case_op_at(int i)
