@@ -7,6 +7,8 @@ static const bench_op *const ops[] = {
     &bench_advantage_spread,
     &bench_group_index,
     &bench_preference_pair,
+    &bench_preference_list,
+    &bench_preference_ordinal,
     NULL,
 };
 
