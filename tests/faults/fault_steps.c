@@ -136,11 +136,12 @@ static merit_status group_large(fault_world *w)
     return group_advantages(w, &desc);
 }
 
-static merit_status pairs(fault_world *w)
+static merit_status pairs(fault_world *w, int32_t reduction)
 {
     merit_preference_pair_desc desc;
     merit_preference_pair_desc_init(&desc, sizeof desc);
     desc.num_pairs = NUM_ROWS;
+    desc.reduction = reduction;
     const merit_preference_pair_io io = {.struct_size = sizeof io,
                                          .chosen = w->rewards,
                                          .rejected = w->rewards + NUM_ROWS,
@@ -152,6 +153,16 @@ static merit_status pairs(fault_world *w)
     const merit_status status = merit_preference_pair_workspace(w->ctx, &desc, &bytes);
     if (status != MERIT_STATUS_OK) return status;
     return merit_preference_pair(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status pairs_alone(fault_world *w)
+{
+    return pairs(w, MERIT_PREFERENCE_REDUCTION_MEAN_VALID);
+}
+
+static merit_status pairs_counted(fault_world *w)
+{
+    return pairs(w, MERIT_PREFERENCE_REDUCTION_MEAN_WEIGHT);
 }
 
 static merit_status lists(fault_world *w, int64_t num_items)
@@ -183,6 +194,24 @@ static merit_status lists_many(fault_world *w)
     return lists(w, LARGE_GROUP);
 }
 
+static merit_status levels(fault_world *w)
+{
+    merit_preference_ordinal_desc desc;
+    merit_preference_ordinal_desc_init(&desc, sizeof desc);
+    desc.num_pairs = 64;
+    const merit_preference_ordinal_io io = {.struct_size = sizeof io,
+                                            .chosen_logits = w->rewards,
+                                            .rejected_logits = w->rewards + NUM_ROWS,
+                                            .loss = w->loss,
+                                            .grad_chosen_logits = w->advantages,
+                                            .grad_rejected_logits = w->advantages + NUM_ROWS,
+                                            .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_preference_ordinal_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_preference_ordinal(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", init_workspace, 0},
@@ -196,9 +225,11 @@ const fault_step fault_steps[] = {
     {"merit_group_index", "runs", index_runs, 0},
     {"merit_group_index", "labels", index_labels, 0},
     {"merit_advantage_spread", "segments", spread, 0},
-    {"merit_preference_pair", "pairs", pairs, 0},
+    {"merit_preference_pair", "pairs", pairs_alone, 0},
+    {"merit_preference_pair", "pairs whose weights are summed first", pairs_counted, 0},
     {"merit_preference_list", "few lists", lists_few, 0},
     {"merit_preference_list", "many lists", lists_many, 0},
+    {"merit_preference_ordinal", "levels", levels, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

@@ -11,7 +11,7 @@ enum { NUM_GROUPS = NUM_ROWS / GROUP_SIZE, NAN_EVERY = 1000 };
 
 static float rewards[NUM_ROWS];
 static int64_t offsets[NUM_GROUPS + 1];
-static float expected[2][NUM_ROWS]; // uniform groups, offsets
+static float expected[3][NUM_ROWS]; // uniform groups, offsets; gradients of pairs
 static merit_diagnostics diagnostics;
 
 static int complain(const merit_context *ctx, const char *what)
@@ -57,6 +57,46 @@ static int compute(merit_context *ctx, int with_offsets, float *advantages)
     return ok;
 }
 
+// Pairs of neighbors, with everything that threads add up together.
+static int compute_pairs(merit_context *ctx, float *gradients)
+{
+    enum { NUM_PAIRS = NUM_ROWS / 2, NUM_BINS = 8 };
+    merit_preference_pair_desc desc;
+    merit_preference_pair_desc_init(&desc, sizeof desc);
+    desc.num_pairs = NUM_PAIRS;
+    desc.chosen_stride = desc.rejected_stride = 2;
+    desc.grad_chosen_stride = desc.grad_rejected_stride = 2;
+    desc.reduction = MERIT_PREFERENCE_REDUCTION_MEAN_WEIGHT;
+    desc.skip_invalid = 1;
+    desc.calibration_bins = NUM_BINS;
+    size_t bytes;
+    void *workspace = NULL;
+    if (merit_preference_pair_workspace(ctx, &desc, &bytes) != MERIT_STATUS_OK ||
+        posix_memalign(&workspace, 256, bytes) != 0) {
+        return complain(ctx, "workspace");
+    }
+    double loss;
+    merit_preference_metrics metrics;
+    merit_preference_bin bins[NUM_BINS];
+    const merit_preference_pair_io io = {.struct_size = sizeof io,
+                                         .chosen = rewards,
+                                         .rejected = rewards + 1,
+                                         .loss = &loss,
+                                         .grad_chosen = gradients,
+                                         .grad_rejected = gradients + 1,
+                                         .metrics = &metrics,
+                                         .calibration = bins,
+                                         .diagnostics = &diagnostics};
+    int64_t binned = 0;
+    int ok = merit_workspace_init(ctx, workspace, bytes, NULL) == MERIT_STATUS_OK &&
+             merit_preference_pair(ctx, &desc, &io, workspace, bytes, NULL) == MERIT_STATUS_OK;
+    if (!ok) complain(ctx, "pairs");
+    for (int i = 0; i < NUM_BINS && ok; i++)
+        binned += bins[i].count;
+    free(workspace);
+    return ok && binned == metrics.pairs;
+}
+
 static int run_rounds(void)
 {
     float *const advantages = malloc(sizeof expected[0]);
@@ -71,6 +111,11 @@ static int run_rounds(void)
                 fprintf(stderr, "other bits than on one thread\n");
                 ok = 0;
             }
+        }
+        ok = ok && compute_pairs(ctx, advantages);
+        if (ok && memcmp(advantages, expected[2], sizeof expected[0]) != 0) {
+            fprintf(stderr, "other bits of pairs than on one thread\n");
+            ok = 0;
         }
         merit_context_destroy(ctx);
         // Each thread has its own last error.
@@ -98,7 +143,10 @@ int main(void)
     for (int n = 0; n <= NUM_GROUPS; n++)
         offsets[n] = (int64_t)n * GROUP_SIZE;
     merit_context *const ctx = create(1);
-    if (ctx == NULL || !compute(ctx, 0, expected[0]) || !compute(ctx, 1, expected[1])) return 1;
+    if (ctx == NULL || !compute(ctx, 0, expected[0]) || !compute(ctx, 1, expected[1]) ||
+        !compute_pairs(ctx, expected[2])) {
+        return 1;
+    }
     merit_context_destroy(ctx);
 
     pthread_t threads[NUM_CONTEXTS];
@@ -117,6 +165,13 @@ int main(void)
         fprintf(stderr, "%llu NaN counted, expected %llu\n",
                 (unsigned long long)diagnostics.count[MERIT_COUNTER_NAN_IN],
                 (unsigned long long)nans);
+        failed++;
+    }
+    const uint64_t pairs = (1 + NUM_CONTEXTS * NUM_ROUNDS) * (NUM_ROWS / NAN_EVERY);
+    if (diagnostics.count[MERIT_COUNTER_NONFINITE] != pairs) {
+        fprintf(stderr, "%llu pairs with a NaN counted, expected %llu\n",
+                (unsigned long long)diagnostics.count[MERIT_COUNTER_NONFINITE],
+                (unsigned long long)pairs);
         failed++;
     }
     return failed > 0;
