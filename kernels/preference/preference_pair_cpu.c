@@ -193,35 +193,32 @@ static void run_plain_chunk(const pair_work *w, int64_t start, int count, double
                             pair_tile *tile)
 {
     const merit_preference_pair_args *const a = w->args;
-    const int losses = w->cells != 0;
+    const double scale = w->scales[0];
     const float *const chosen = (const float *)a->io.chosen + start;
     const float *const rejected = (const float *)a->io.rejected + start;
-    float *const grad_chosen = a->io.grad_chosen;
-    float *const grad_rejected = a->io.grad_rejected;
+    const preference_plain_target target = preference_plain_target_at(a, start, count);
     preference_plain_chunk chunk;
     const preference_plain_kind kind = preference_plain_read(chosen, rejected, count, &chunk);
     if (kind == PREFERENCE_PLAIN_SPECIAL) {
         for (int j = 0; j < count; j++) {
             run_pair(w, start + j, j, tile);
-            if (losses) lanes[j] = m_add64(lanes[j], tile->terms[MERIT_PREFERENCE_CELL_LOSS][j]);
+            if (w->cells == 0) continue; // gradients alone
+            lanes[j] = m_add64(lanes[j], tile->terms[MERIT_PREFERENCE_CELL_LOSS][j]);
         }
         return;
     }
-    if (kind == PREFERENCE_PLAIN_NEAR && count == MERIT_LANES) {
-        preference_plain_near_chunk(chosen + MERIT_LANES, rejected + MERIT_LANES, &chunk);
-    } else {
-        preference_plain_any_chunk(&chunk, count);
+    if (kind == PREFERENCE_PLAIN_NEAR && count == MERIT_LANES &&
+        scale == (double)m_round32(scale)) {
+        preference_plain_near_chunk(chosen + MERIT_LANES, rejected + MERIT_LANES, m_round32(scale),
+                                    lanes, &target, &chunk);
+        return;
     }
-    for (int j = 0; j < count && losses; j++) {
+    preference_plain_any_chunk(&chunk, count);
+    for (int j = 0; j < count; j++) {
         lanes[j] = m_add64(lanes[j], (double)chunk.loss[j]);
     }
-    if (!merit_preference_pair_has_gradients(&a->io)) return;
-    const int streams = a->d.num_pairs >= PLAIN_STREAM_PAIRS;
-    preference_plain_scale(w->scales[0], count, &chunk);
-    preference_plain_store(grad_chosen == NULL ? NULL : grad_chosen + start, 0x80000000u, count,
-                           streams, &chunk);
-    preference_plain_store(grad_rejected == NULL ? NULL : grad_rejected + start, 0, count, streams,
-                           &chunk);
+    preference_plain_scale(scale, count, &chunk);
+    preference_plain_write(&target, count, &chunk);
 }
 
 static void run_plain_tiles(void *state, int64_t begin, int64_t end)

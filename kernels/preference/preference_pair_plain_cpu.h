@@ -51,22 +51,6 @@ static inline void preference_plain_prefetch(const float *scores)
     }
 }
 
-// A whole chunk of near differences. The next chunk of the scores is prefetched; reading past the end
-// of the arrays that way is harmless.
-static void preference_plain_near_chunk(const float *next_chosen, const float *next_rejected,
-                                        preference_plain_chunk *c)
-{
-    for (int start = 0; start < MERIT_LANES; start += PLAIN_BLOCK) {
-        preference_plain_prefetch(next_chosen + start);
-        preference_plain_prefetch(next_rejected + start);
-        for (int i = start; i < start + PLAIN_BLOCK; i++) {
-            const merit_logistic l = m_logistic_near(-c->z[i]);
-            c->loss[i] = l.softplus;
-            c->gradient[i] = l.sigmoid;
-        }
-    }
-}
-
 static void preference_plain_any_chunk(preference_plain_chunk *c, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -93,33 +77,81 @@ static void preference_plain_scale(double scale, int count, preference_plain_chu
     }
 }
 
-// gradients = gradient ^ sign, sign being 0 or the sign bit.
-static void preference_plain_store(float *gradients, uint32_t sign, int count, int streams,
-                                   const preference_plain_chunk *c)
+// Gradients to gradients[0 .. count), their signs turned where `sign` is the sign bit and not 0. Past
+// the cache where `streams`: then count is a multiple of 16 and gradients is aligned.
+static inline void preference_plain_store(float *gradients, uint32_t sign, int count, int streams,
+                                          const float *from)
 {
     if (gradients == NULL) return;
 #if defined(__AVX512F__)
-    if (streams && count == MERIT_LANES && (uintptr_t)gradients % 64 == 0) {
-        const __m512i flip = _mm512_set1_epi32((int)sign);
-        for (int i = 0; i < MERIT_LANES; i += 16) {
-            const __m512i word = _mm512_loadu_si512(c->gradient + i);
-            _mm512_stream_si512((void *)(gradients + i), _mm512_xor_si512(word, flip));
-        }
-        return;
+    const __m512i flip = _mm512_set1_epi32((int)sign);
+    for (int i = 0; i < count && streams; i += 16) {
+        const __m512i word = _mm512_loadu_si512(from + i);
+        _mm512_stream_si512((void *)(gradients + i), _mm512_xor_si512(word, flip));
     }
+    if (streams) return;
 #elif defined(__AVX__)
-    if (streams && count == MERIT_LANES && (uintptr_t)gradients % 64 == 0) {
-        const __m256 flip = _mm256_castsi256_ps(_mm256_set1_epi32((int)sign));
-        for (int i = 0; i < MERIT_LANES; i += 8) {
-            const __m256 word = _mm256_loadu_ps(c->gradient + i);
-            _mm256_stream_ps(gradients + i, _mm256_xor_ps(word, flip));
-        }
-        return;
+    const __m256 flip = _mm256_castsi256_ps(_mm256_set1_epi32((int)sign));
+    for (int i = 0; i < count && streams; i += 8) {
+        const __m256 word = _mm256_loadu_ps(from + i);
+        _mm256_stream_ps(gradients + i, _mm256_xor_ps(word, flip));
     }
+    if (streams) return;
 #endif
     (void)streams;
     for (int i = 0; i < count; i++) {
-        gradients[i] = m_from_bits32(m_bits32(c->gradient[i]) ^ sign);
+        gradients[i] = m_from_bits32(m_bits32(from[i]) ^ sign);
+    }
+}
+
+// Where the gradients of a chunk go.
+typedef struct preference_plain_target {
+    float *chosen; // NULL: nowhere
+    float *rejected;
+    int streams;
+} preference_plain_target;
+
+static preference_plain_target preference_plain_target_at(const merit_preference_pair_args *a,
+                                                          int64_t start, int count)
+{
+    preference_plain_target t;
+    t.chosen = a->io.grad_chosen == NULL ? NULL : (float *)a->io.grad_chosen + start;
+    t.rejected = a->io.grad_rejected == NULL ? NULL : (float *)a->io.grad_rejected + start;
+    const uintptr_t places = (uintptr_t)t.chosen | (uintptr_t)t.rejected;
+    t.streams = a->d.num_pairs >= PLAIN_STREAM_PAIRS && count == MERIT_LANES && places % 64 == 0;
+    return t;
+}
+
+static void preference_plain_write(const preference_plain_target *t, int count,
+                                   const preference_plain_chunk *c)
+{
+    preference_plain_store(t->chosen, 0x80000000u, count, t->streams, c->gradient);
+    preference_plain_store(t->rejected, 0, count, t->streams, c->gradient);
+}
+
+// A whole chunk of near differences under a scale that is a binary32: losses into the lanes, gradients
+// to their places, in blocks, so that the memory's part of one hides behind the arithmetic of the next.
+// The next chunk of the scores is prefetched; past the end of the arrays that is harmless.
+static void preference_plain_near_chunk(const float *next_chosen, const float *next_rejected,
+                                        float scale, double *lanes,
+                                        const preference_plain_target *t, preference_plain_chunk *c)
+{
+    const preference_plain_target to = *t;
+    for (int start = 0; start < MERIT_LANES; start += PLAIN_BLOCK) {
+        preference_plain_prefetch(next_chosen + start);
+        preference_plain_prefetch(next_rejected + start);
+        for (int i = start; i < start + PLAIN_BLOCK; i++) {
+            const merit_logistic l = m_logistic_near(-c->z[i]);
+            c->loss[i] = l.softplus;
+            c->gradient[i] = m_mul(scale, l.sigmoid);
+        }
+        for (int i = start; i < start + PLAIN_BLOCK; i++) {
+            lanes[i] = m_add64(lanes[i], (double)c->loss[i]);
+        }
+        preference_plain_store(to.chosen == NULL ? NULL : to.chosen + start, 0x80000000u,
+                               PLAIN_BLOCK, to.streams, c->gradient + start);
+        preference_plain_store(to.rejected == NULL ? NULL : to.rejected + start, 0, PLAIN_BLOCK,
+                               to.streams, c->gradient + start);
     }
 }
 
