@@ -246,7 +246,7 @@ TK_TEST(preference_data, gsm8k_models_by_the_problems_that_one_solved)
     pf_battles b = pf_create(4, 16);
     for (int i = 0; i < 4; i++) {
         for (int j = 0; j < 4; j++) {
-            char path[32];
+            char path[64];
             snprintf(path, sizeof path, "wins_matrix/%d/%d", i, j);
             pf_add(&b, i, j, 1, tk_json_number(root, path));
         }
