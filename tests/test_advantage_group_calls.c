@@ -5,14 +5,15 @@
 
 #include "advantage_random.h"
 
-enum { ROWS = 4001 };
+// ROOM: one group of 2049 members in three columns
+enum { ROWS = 4001, ROOM = 3 * 2049 };
 
-static float rewards[ROWS];
+static float rewards[ROOM];
 
 static void fill(uint64_t seed)
 {
     tk_random random = {.state = seed};
-    for (int i = 0; i < ROWS; i++) {
+    for (int i = 0; i < ROOM; i++) {
         rewards[i] = (float)tk_normal(&random);
     }
 }
