@@ -4,7 +4,7 @@
 #include "preference_list.h"
 #include "preference_terms_cpu.h"
 
-enum { RESIDENT = MERIT_LIST_RESIDENT, PAIR_BLOCK = 64 };
+enum { RESIDENT = MERIT_LIST_RESIDENT, PAIR_BLOCK = 16 };
 
 typedef struct list_work {
     const merit_preference_list_args *a;
@@ -205,33 +205,60 @@ static void list_run_forth(list_work *w, int64_t count)
     }
 }
 
-// A block of items meets one other at a time: the loop over the block vectorizes.
+// A block of items, in arrays of their own: the loop over it vectorizes.
+typedef struct pair_block {
+    double x[PAIR_BLOCK], key[PAIR_BLOCK], loss[PAIR_BLOCK], slope[PAIR_BLOCK];
+    int32_t concordant[PAIR_BLOCK], discordant[PAIR_BLOCK], tied[PAIR_BLOCK];
+} pair_block;
+
+// The block meets one other item. Inlined with each link as a constant.
+__attribute__((always_inline)) static inline void meet_one(const merit_preference_list_args *a,
+                                                           int32_t kind, pair_block *b,
+                                                           double other_x, double other_key)
+{
+    merit_preference_link link = a->link;
+    link.link = kind;
+    const double margin = (double)a->d.margin;
+    for (int i = 0; i < PAIR_BLOCK; i++) {
+        merit_list_gathered m = {b->loss[i], b->slope[i], b->concordant[i], b->discordant[i],
+                                 b->tied[i]};
+        merit_list_meet(&link, margin, &m, b->x[i], b->key[i], other_x, other_key);
+        b->loss[i] = m.loss;
+        b->slope[i] = m.slope;
+        b->concordant[i] = m.concordant;
+        b->discordant[i] = m.discordant;
+        b->tied[i] = m.tied;
+    }
+}
+
 static void list_meet_all(list_work *w, merit_list_gathered *counts)
 {
     const int64_t size = w->g.span.size;
-    const merit_list_gathered none = {0.0, 0.0, 0, 0, 0};
     for (int64_t start = 0; start < size; start += PAIR_BLOCK) {
         const int length = (int)(size - start < PAIR_BLOCK ? size - start : PAIR_BLOCK);
-        double x[PAIR_BLOCK], key[PAIR_BLOCK];
-        merit_list_gathered mine[PAIR_BLOCK];
-        for (int i = 0; i < length; i++) {
-            x[i] = w->xs[start + i];
-            key[i] = m_from_bits64(w->keys[start + i]);
-            mine[i] = none;
+        pair_block b;
+        memset(&b, 0, sizeof b);
+        for (int i = 0; i < PAIR_BLOCK; i++) {
+            b.x[i] = i < length ? w->xs[start + i] : 0.0;
+            b.key[i] = i < length ? m_from_bits64(w->keys[start + i]) : m_nan64(); // meets nobody
         }
         for (int64_t j = 0; j < size; j++) {
             const double other_x = w->xs[j];
             const double other_key = m_from_bits64(w->keys[j]);
-            for (int i = 0; i < length; i++) {
-                merit_list_meet(w->a, &mine[i], x[i], key[i], other_x, other_key);
+            switch (w->a->d.link) {
+            case MERIT_LINK_HINGE: meet_one(w->a, MERIT_LINK_HINGE, &b, other_x, other_key); break;
+            case MERIT_LINK_EXPONENTIAL:
+                meet_one(w->a, MERIT_LINK_EXPONENTIAL, &b, other_x, other_key);
+                break;
+            default: meet_one(w->a, MERIT_LINK_LOGISTIC, &b, other_x, other_key); break;
             }
         }
         for (int i = 0; i < length; i++) {
-            w->losses[start + i] = mine[i].loss;
-            w->slopes[start + i] = mine[i].slope;
-            counts->concordant += mine[i].concordant;
-            counts->discordant += mine[i].discordant;
-            counts->tied += mine[i].tied;
+            w->losses[start + i] = b.loss[i];
+            w->slopes[start + i] = b.slope[i];
+            counts->concordant += b.concordant[i];
+            counts->discordant += b.discordant[i];
+            counts->tied += b.tied[i];
         }
     }
 }

@@ -216,7 +216,8 @@ LIST_FUNCTION void list_meet_all(LIST_WORK *w, merit_list_gathered *counts)
         for (int64_t j = 0; j < size; j++) {
             const double other_key = m_from_bits64(w->keys[j]);
             if (key > other_key || key < other_key) {
-                merit_list_meet(w->a, &mine, x, key, w->xs[j], other_key);
+                merit_list_meet(&w->a->link, (double)w->a->d.margin, &mine, x, key, w->xs[j],
+                                other_key);
             }
         }
         w->losses[i] = mine.loss;

@@ -15,6 +15,7 @@ import sys
 
 import golden_advantage
 import golden_bits
+import golden_bits_list
 import golden_bits_preference
 import golden_degenerate
 import golden_groups
@@ -29,6 +30,7 @@ def main(arguments):
         golden = Golden(arguments[1])
         golden_bits.write(golden)
         golden_bits_preference.write(golden)
+        golden_bits_list.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
         for family in (golden_advantage, golden_degenerate, golden_rejected, golden_groups, golden_preference_list,

@@ -1,0 +1,64 @@
+"""Inputs of the recorded cases of preference_list and preference_ordinal: what merit computes for them today is
+pinned bit for bit."""
+import itertools
+import random
+
+from golden_file import Tensor
+
+FOLDER = "."
+SIZES = [1, 2, 3, 4, 5, 8, 9, 0, 31, 32, 33, 64, 100, 255, 256, 257, 600]
+PRESETS = {"yojo": "target_index", "op_gfn": "weights", "plackett_luce": "ranks", "instruct_gpt": "labels", "real": "signs",
+           "real.product": "signs", "real.bce": "signs", "pacs": "signs"}
+
+
+def lists(golden, name, note, preset, sizes, desc=None, dtype="F32", extra=False):
+    rng = random.Random("list " + name)
+    rows = sum(sizes)
+    make = {"target_index": lambda: Tensor("I32", [rng.randrange(n) if n else -1 for n in sizes]),
+            "weights": lambda: Tensor("F32", [rng.choice([0.0, 1.0, rng.random()]) for _ in range(rows)]),
+            "ranks": lambda: Tensor("I32", [rng.randrange(-1, 30) for _ in range(rows)]),
+            "labels": lambda: Tensor("F32", [float(rng.randrange(6)) for _ in range(rows)]),
+            "signs": lambda: Tensor("I8", [rng.randrange(-1, 2) for _ in range(rows)])}
+    tensors = {"in.groups.offsets": Tensor("I64", [0, *itertools.accumulate(sizes)]),
+               "in.scores": Tensor(dtype, [rng.gauss(0, 2) for _ in range(rows)]),
+               "in." + PRESETS[preset]: make[PRESETS[preset]]()}
+    if extra:
+        tensors["in.mask"] = Tensor("U8", [int(rng.random() < .8) for _ in range(rows)])
+        tensors["in.group_weight"] = Tensor("F32", [rng.random() + .25 for _ in sizes])
+        order = list(range(rows))
+        rng.shuffle(order)
+        tensors["in.groups.index"] = Tensor("I32", order)
+    if preset == "pacs":
+        desc = {"tau": .7, **(desc or {})}
+    golden.case(FOLDER, "bits_list_" + name, "preference_list", desc or {}, tensors, note, preset=preset)
+
+
+def ordinal(golden, name, note, pairs, levels, desc=None, dtype="F32", extra=False):
+    rng = random.Random("ordinal " + name)
+    rows = [[[rng.gauss(0, 3) for _ in range(levels)] for _ in range(pairs)] for _ in range(2)]
+    tensors = {"in.chosen_logits": Tensor(dtype, rows[0]), "in.rejected_logits": Tensor(dtype, rows[1])}
+    if extra:
+        tensors["in.mask"] = Tensor("U8", [int(rng.random() < .8) for _ in range(pairs)])
+        tensors["in.weights"] = Tensor("F32", [rng.random() + .25 for _ in range(pairs)])
+        tensors["in.chosen_region"] = Tensor("I32", [[rng.randrange(levels // 2, levels), levels - 1] for _ in range(pairs)])
+        tensors["in.rejected_region"] = Tensor("I32", [[0, rng.randrange(levels)] for _ in range(pairs)])
+    golden.case(FOLDER, "bits_ordinal_" + name, "preference_ordinal", desc or {}, tensors, note)
+
+
+def write(golden):
+    for preset in PRESETS:
+        name = preset.replace(".", "_")
+        lists(golden, name, "groups of many sizes", preset, SIZES)
+        lists(golden, name + "_options", "masked, weighted, indexed, centered", preset, SIZES,
+              {"center": "leave_one_out", "inner": "mean", "smoothing": .1, "top_k": 9, "margin": .5}, extra=True)
+        lists(golden, name + "_tiles", "groups beyond a tile", preset, [3, 2049 if preset == "instruct_gpt" else 4100], dtype="BF16")
+    lists(golden, "f16", "f16 scores", "yojo", SIZES, dtype="F16")
+    lists(golden, "hinge", "hinges over pairs", "instruct_gpt", SIZES[:12], {"link": "hinge"})
+    lists(golden, "exponential", "exponentials over pairs", "instruct_gpt", SIZES[:12], {"link": "exponential"})
+    lists(golden, "many", "groups beyond a tile of groups", "yojo", [2, 3, 1] * 700, {"reduction": "mean_valid"})
+    for levels in (2, 9, 16, 17, 64):
+        ordinal(golden, f"{levels}_levels", f"{levels} levels", 60, levels)
+    ordinal(golden, "options", "regions, ties, weights", 200, 9, {"temperature": 1.3, "tie_share": .5, "reduction": "mean_weight"}, extra=True)
+    ordinal(golden, "bf16", "bf16 logits", 60, 9, dtype="BF16")
+    ordinal(golden, "f16", "f16 logits", 60, 9, dtype="F16")
+    ordinal(golden, "many", "pairs beyond a tile", 2100, 3)
