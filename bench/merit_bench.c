@@ -9,8 +9,6 @@ static const bench_op *const ops[] = {
     &bench_preference_pair,
     &bench_preference_list,
     &bench_preference_ordinal,
-    &bench_preference_list,
-    &bench_preference_ordinal,
     NULL,
 };
 
