@@ -168,6 +168,7 @@ LIST_FUNCTION void list_plackett_luce(LIST_WORK *w)
     g->loss = list_sum_of(w, w->losses, members);
     if (g->terms > 1) g->loss = m_div64(g->loss, (double)g->terms);
     if (w->a->io.grad_scores == NULL) return;
+    list_sync(w); // the sum has read the losses of all
     LIST_EACH(w, p, members)
     {
         const uint64_t key = w->keys[p];
