@@ -18,26 +18,6 @@ MERIT_DEVICE double merit_warp_sum64(double value)
 }
 
 template <int kWidth>
-MERIT_DEVICE double merit_warp_min64(double value)
-{
-#pragma unroll
-    for (int distance = 1; distance < kWidth; distance *= 2) {
-        value = m_min64(value, __shfl_xor_sync(kFullWarp, value, distance));
-    }
-    return value;
-}
-
-template <int kWidth>
-MERIT_DEVICE double merit_warp_max64(double value)
-{
-#pragma unroll
-    for (int distance = 1; distance < kWidth; distance *= 2) {
-        value = m_max64(value, __shfl_xor_sync(kFullWarp, value, distance));
-    }
-    return value;
-}
-
-template <int kWidth>
 MERIT_DEVICE int merit_warp_sum_int(int value)
 {
 #pragma unroll
