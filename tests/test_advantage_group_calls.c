@@ -108,6 +108,37 @@ TK_TEST(advantage_group, outputs_that_are_not_asked_for_change_nothing)
     }
 }
 
+// The call for nothing but advantages has loops of its own for common options and sizes.
+TK_TEST(advantage_group, advantages_alone_are_those_of_the_call_for_everything)
+{
+    static const int32_t centers[] = {MERIT_CENTER_NONE, MERIT_CENTER_MEAN,
+                                      MERIT_CENTER_LEAVE_ONE_OUT};
+    static const int32_t scales[] = {MERIT_SCALE_NONE, MERIT_SCALE_STD,
+                                     MERIT_SCALE_LEAVE_ONE_OUT_STD};
+    static const int64_t sizes[] = {2, 3, 4, 7, 8, 16, 21, 32, 33, 128};
+    enum { GROUPS_ALONE = 37, WIDEST = 129 };
+    float many[GROUPS_ALONE * WIDEST];
+    tk_random random = {.state = 37};
+    for (int i = 0; i < GROUPS_ALONE * WIDEST; i++) {
+        many[i] = i / WIDEST == 9 ? .3f : (float)tk_normal(&random); // equal rewards among others
+    }
+    for (int i = 0; i < 10 * 3 * 3 * 2 * 4; i++) {
+        ag_case alone = ag_uniform(NULL, GROUPS_ALONE, sizes[i % 10], many);
+        alone.d.center = centers[i / 10 % 3];
+        alone.d.scale = scales[i / 30 % 3];
+        alone.d.groups.group_stride = sizes[i % 10] + i / 90 % 2;
+        alone.d.num_rows = GROUPS_ALONE * alone.d.groups.group_stride;
+        alone.d.eps_rule = i / 180;
+        if (alone.d.eps_rule != 0 && alone.d.scale == MERIT_SCALE_NONE) continue;
+        ag_case all = alone;
+        alone.outputs = AG_ADVANTAGES;
+        tk_case("center %d, scale %d, size %lld, stride %lld, eps rule %d", alone.d.center,
+                alone.d.scale, (long long)sizes[i % 10], (long long)alone.d.groups.group_stride,
+                alone.d.eps_rule);
+        ag_expect_same(tk, &all, &alone, NULL);
+    }
+}
+
 // Shards by group: the record of the whole batch, given to each, makes the bits of the whole call.
 TK_TEST(advantage_group, shards_with_the_gathered_record_give_the_bits_of_one_call)
 {

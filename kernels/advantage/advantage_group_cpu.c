@@ -118,19 +118,22 @@ static void run_groups(void *state, int64_t begin, int64_t end)
 static void run_dense(void *state, int64_t begin, int64_t end)
 {
     const merit_advantage_group_args *const a = state;
-    const merit_advantage_group_io *const io = &a->io;
-    const int outputs = io->keep != NULL || io->group_count != NULL || io->group_mean != NULL ||
-                        io->group_scale != NULL || io->group_min != NULL || io->group_max != NULL ||
-                        io->group_flags != NULL ||
-                        (io->diagnostics != NULL && a->d.expected_size > 0);
+    dense_runner *const run = dense_runner_of(a);
+    const int outputs = dense_has_outputs(a);
     const int size = (int)a->d.groups.group_size;
+    const int most = dense_batch_blocks(size);
+    dense_batch batch;
     int64_t group = begin;
-    for (; group + WIDE_WIDTH <= end; group += WIDE_WIDTH) {
-        dense_statistics statistics;
-        if (!dense_known_block(a, group, size, outputs ? &statistics : NULL)) {
-            run_groups(state, group, group + WIDE_WIDTH);
-        } else if (outputs) {
-            dense_outputs(a, group, size, &statistics);
+    while (group + WIDE_WIDTH <= end) {
+        const int64_t left = (end - group) / WIDE_WIDTH;
+        const int count = left < most ? (int)left : most;
+        run(a, group, count, &batch);
+        for (int b = 0; b < count; b++, group += WIDE_WIDTH) {
+            if (batch.blocks[b].is_general) {
+                run_groups(state, group, group + WIDE_WIDTH);
+            } else if (outputs) {
+                dense_outputs(a, group, size, &batch.blocks[b]);
+            }
         }
     }
     run_groups(state, group, end);

@@ -3,8 +3,12 @@
 // As many groups as a vector has elements are worked on side by side: their rewards are transposed so
 // that a vector holds member m of each. Sums over members are then plain vector additions in the order
 // of the canonical tree, and divisions by a group's divisor are one multiplication and two fused
-// multiply-adds (quotient.h). Vectors with a NaN or an infinity among them, or with a divisor at the
-// edge of the number range, and the remainder, go through the general path.
+// multiply-adds (quotient.h). Vectors with a NaN, an infinity or a scale of 0 among them, and the
+// remainder, go through the general path.
+//
+// A vector of groups is a block. Blocks go through three steps in batches: center, divisors, quotients.
+// The square roots and divisions of a batch are then neighbors and overlap; one block after the other,
+// their latencies would be twice the time of all the rest.
 //
 // Why no check per member: rewards are binary32, so a sum of at most 128 and a deviation from their mean
 // are 0 or between 2^-210 and 2^140, and squares and their sums between 2^-420 and 2^290: inside the
@@ -17,42 +21,29 @@
 
 enum {
     DENSE_MAX_SIZE = WIDE_MAX_SIZE,
+    DENSE_MAX_BLOCKS = 16, // of a batch
     ADVANTAGE_DENSE_GRAIN = 2048 // groups; a multiple of the width
 };
 
-// Per group: scalar formulas over the elements, which the compiler turns into vector ones ----------
+// Per group ---------------------------------------------------------------------------------------
 
 // merit_advantage_std with a divisor that all groups share.
 WIDE_INLINE wide_d dense_std(wide_d m2, merit_divisor64 degrees)
 {
-    wide_d variance = m2;
-    wide_divide(&variance, 1, wide_splat(degrees.d), wide_splat(degrees.reciprocal));
-    double v[WIDE_WIDTH];
-    memcpy(v, &variance, sizeof v);
-    for (int i = 0; i < WIDE_WIDTH; i++) {
-        v[i] = m_sqrt64(v[i]);
-    }
-    memcpy(&variance, v, sizeof v);
-    return variance;
+    wide_divide(&m2, 1, wide_splat(degrees.d), wide_splat(degrees.reciprocal));
+    return wide_sqrt(m2);
 }
 
-#define DENSE_DIVISOR(rule)                              \
-    for (int i = 0; i < WIDE_WIDTH; i++) {               \
-        v[i] = merit_advantage_divisor(rule, eps, v[i]); \
-    }
-
+// merit_advantage_divisor.
 WIDE_INLINE wide_d dense_divisor(int32_t eps_rule, double eps, wide_d s)
 {
-    double v[WIDE_WIDTH];
-    memcpy(v, &s, sizeof v);
+    const wide_d e = wide_splat(eps);
     switch (eps_rule) {
-    case MERIT_EPS_RULE_FLOOR: DENSE_DIVISOR(MERIT_EPS_RULE_FLOOR); break;
-    case MERIT_EPS_RULE_ROOT: DENSE_DIVISOR(MERIT_EPS_RULE_ROOT); break;
-    case MERIT_EPS_RULE_ROOT_FLOOR: DENSE_DIVISOR(MERIT_EPS_RULE_ROOT_FLOOR); break;
-    default: DENSE_DIVISOR(MERIT_EPS_RULE_ADD); break;
+    case MERIT_EPS_RULE_FLOOR: return wide_max(s, e);
+    case MERIT_EPS_RULE_ROOT: return wide_sqrt(s * s + e);
+    case MERIT_EPS_RULE_ROOT_FLOOR: return wide_sqrt(wide_max(s * s, e));
+    default: return s + e;
     }
-    memcpy(&s, v, sizeof v);
-    return s;
 }
 
 // Groups side by side -----------------------------------------------------------------------------
@@ -60,13 +51,10 @@ WIDE_INLINE wide_d dense_divisor(int32_t eps_rule, double eps, wide_d s)
 WIDE_INLINE void dense_read(const float *rewards, int64_t stride, int size, wide_d *x)
 {
     int m = 0;
-    for (; m + WIDE_WIDTH <= size; m += WIDE_WIDTH) {
-        wide_f v[WIDE_WIDTH];
-        for (int l = 0; l < WIDE_WIDTH; l++) {
-            memcpy(&v[l], rewards + l * stride + m, sizeof v[l]);
-        }
-        wide_transpose(v);
-        for (int j = 0; j < WIDE_WIDTH; j++) {
+    for (; m + 4 <= size; m += 4) {
+        wide_f v[4];
+        wide_load_columns(rewards + m, stride, v);
+        for (int j = 0; j < 4; j++) {
             x[m + j] = wide_widen(v[j]);
         }
     }
@@ -80,15 +68,12 @@ WIDE_INLINE void dense_read(const float *rewards, int64_t stride, int size, wide
 WIDE_INLINE void dense_write(float *advantages, int64_t stride, int size, const wide_d *a)
 {
     int m = 0;
-    for (; m + WIDE_WIDTH <= size; m += WIDE_WIDTH) {
-        wide_f v[WIDE_WIDTH];
-        for (int j = 0; j < WIDE_WIDTH; j++) {
+    for (; m + 4 <= size; m += 4) {
+        wide_f v[4];
+        for (int j = 0; j < 4; j++) {
             v[j] = wide_round(a[m + j]);
         }
-        wide_transpose(v);
-        for (int l = 0; l < WIDE_WIDTH; l++) {
-            memcpy(advantages + l * stride + m, &v[l], sizeof v[l]);
-        }
+        wide_store_columns(advantages + m, stride, v);
     }
     for (; m < size; m++) {
         for (int l = 0; l < WIDE_WIDTH; l++) {
@@ -97,13 +82,20 @@ WIDE_INLINE void dense_write(float *advantages, int64_t stride, int size, const 
     }
 }
 
-// What dense_block leaves for the group outputs.
-typedef struct dense_statistics {
+typedef struct dense_block {
     wide_d mean;
     wide_d m2;
-    wide_d min;
+    wide_d min; // min and max: for the group outputs
     wide_d max;
-} dense_statistics;
+    wide_d divisor;
+    wide_d reciprocal;
+    int32_t is_general; // nothing is written: the general path has to take it
+} dense_block;
+
+typedef struct dense_batch {
+    wide_d x[DENSE_MAX_SIZE]; // rewards, then what is divided: block b, member m at b * size + m
+    dense_block blocks[DENSE_MAX_BLOCKS];
+} dense_batch;
 
 // Advantages under LEAVE_ONE_OUT_STD from the rewards x and the centered c: each member is divided by the
 // deviation of the others. A member that is left out keeps its place in the trees, as a 0. Equal others
@@ -133,20 +125,18 @@ WIDE_INLINE void dense_own_scales(const merit_advantage_group_args *a, int size,
     }
 }
 
-// Groups first .. first + WIDE_WIDTH - 1. Returns 0, with nothing written, when the general path has
-// to take them. out NULL: no statistics.
-WIDE_INLINE int dense_block(const merit_advantage_group_args *a, int64_t first, int size,
-                            int center, int scale, int clips, dense_statistics *out)
+// The first step: rewards less their center, and the moments. Groups first .. first + WIDE_WIDTH - 1.
+WIDE_INLINE void dense_center(const merit_advantage_group_args *a, int64_t first, int size,
+                              int64_t stride, int center, int scale, int clips, int outputs,
+                              wide_d *values, dense_block *block)
 {
-    if (size < 2 || size > DENSE_MAX_SIZE) __builtin_unreachable(); // merit_advantage_is_plain
-    const int64_t stride = a->d.groups.group_stride;
     const double count = (double)size;
     const wide_d zero = {0.0};
     wide_d x[DENSE_MAX_SIZE];
     dense_read((const float *)a->io.rewards + first * stride, stride, size, x);
     wide_d sum = wide_sum(x, size, zero, 0);
-    if (wide_any(~(sum - sum == zero))) return 0; // a NaN or an infinity shows in its sum
-
+    // A NaN or an infinity shows in the sum. A bound of the clip may be infinite as well.
+    block->is_general = wide_any(~(sum - sum == zero));
     if (clips) {
         const wide_d low = wide_splat((double)a->d.reward_low);
         const wide_d high = wide_splat((double)a->d.reward_high);
@@ -154,17 +144,17 @@ WIDE_INLINE int dense_block(const merit_advantage_group_args *a, int64_t first, 
             x[m] = wide_min(wide_max(x[m], low), high);
         }
         sum = wide_sum(x, size, zero, 0);
-        if (wide_any(~(sum - sum == zero))) return 0; // a bound may be infinite
+        block->is_general |= wide_any(~(sum - sum == zero));
     }
-    if (out != NULL) {
-        out->min = x[0];
-        out->max = x[0];
+    if (outputs) {
+        block->min = x[0];
+        block->max = x[0];
         for (int m = 1; m < size; m++) {
-            out->min = wide_min(out->min, x[m]);
-            out->max = wide_max(out->max, x[m]);
+            block->min = wide_min(block->min, x[m]);
+            block->max = wide_max(block->max, x[m]);
         }
-        out->min += zero;
-        out->max += zero;
+        block->min += zero;
+        block->max += zero;
     }
 
     const merit_divisor64 members = m_divisor64(count);
@@ -184,10 +174,8 @@ WIDE_INLINE int dense_block(const merit_advantage_group_args *a, int64_t first, 
     }
     wide_d m2 = zero;
     if (scaled) m2 = wide_sum(x, size, centered ? zero : mean, 1);
-    if (out != NULL) {
-        out->mean = mean + zero;
-        out->m2 = m2;
-    }
+    if (outputs) block->mean = mean + zero;
+    block->m2 = m2;
     if (!scaled) {
         for (int m = 0; m < size; m++) {
             x[m] = x[m] + zero; // makes -0 a +0, as the general path does with rewards
@@ -201,27 +189,67 @@ WIDE_INLINE int dense_block(const merit_advantage_group_args *a, int64_t first, 
         wide_divide(x, size, wide_splat(others.d), wide_splat(others.reciprocal));
     }
     if (own_scales) dense_own_scales(a, size, rewards, x);
-    if (scaled) {
-        const wide_d s = dense_std(m2, m_divisor64(m_sub64(count, (double)a->d.ddof)));
-        wide_d divisor = dense_divisor(a->d.eps_rule, a->d.eps, s);
-        // A zero scale and a divisor out of range are for the general path; equal rewards stay 0,
-        // unless there is no center.
-        const wide_l equal = m2 == zero;
-        const wide_l outside = (divisor < wide_splat(MERIT_QUOTIENT_LOW)) |
-                               (divisor > wide_splat(MERIT_QUOTIENT_HIGH)) |
-                               (s <= wide_splat(a->d.zero_threshold));
-        if (wide_any(centered ? outside & ~equal : outside)) return 0;
-        divisor = wide_select(outside, wide_splat(1.0), divisor);
-        wide_divide(x, size, divisor, wide_splat(1.0) / divisor);
+    for (int m = 0; m < size; m++) {
+        values[m] = x[m];
     }
-    if (a->io.advantages != NULL) {
-        dense_write((float *)a->io.advantages + first * stride, stride, size, x);
+}
+
+// The second step under STD. A zero scale and a divisor out of range are for the general path; equal
+// rewards stay 0, unless there is no center.
+WIDE_INLINE void dense_find_divisor(const merit_advantage_group_args *a, int size, int center,
+                                    dense_block *block)
+{
+    const wide_d zero = {0.0};
+    const merit_divisor64 degrees = m_divisor64(m_sub64((double)size, (double)a->d.ddof));
+    const wide_d s = dense_std(block->m2, degrees);
+    const wide_d divisor = dense_divisor(a->d.eps_rule, a->d.eps, s);
+    const wide_l outside = s <= wide_splat(m_max64(a->d.zero_threshold, 0.0));
+    const wide_l equal = block->m2 == zero;
+    block->is_general |= wide_any(center != MERIT_CENTER_NONE ? outside & ~equal : outside);
+    block->divisor = wide_select(outside, wide_splat(1.0), divisor);
+    block->reciprocal = wide_splat(1.0) / block->divisor;
+}
+
+// `count` blocks of groups, the first of group `first`.
+WIDE_INLINE void dense_run(const merit_advantage_group_args *a, int64_t first, int count, int size,
+                           int64_t stride, int center, int scale, int clips, int outputs,
+                           dense_batch *batch)
+{
+    if (size < 2 || size > DENSE_MAX_SIZE) __builtin_unreachable(); // merit_advantage_is_plain
+    const int scaled = scale == MERIT_SCALE_STD;
+    float *const advantages = (float *)a->io.advantages;
+    for (int b = 0; b < count; b++) {
+        dense_center(a, first + b * WIDE_WIDTH, size, stride, center, scale, clips, outputs,
+                     &batch->x[b * size], &batch->blocks[b]);
     }
-    return 1;
+    for (int b = 0; b < count && scaled; b++) {
+        dense_find_divisor(a, size, center, &batch->blocks[b]);
+    }
+    for (int b = 0; b < count && advantages != NULL; b++) {
+        const dense_block *const block = &batch->blocks[b];
+        if (block->is_general) continue;
+        wide_d *const x = &batch->x[b * size];
+        if (scaled) wide_divide(x, size, block->divisor, block->reciprocal);
+        dense_write(advantages + (first + b * WIDE_WIDTH) * stride, stride, size, x);
+    }
+}
+
+static inline int dense_clips(const merit_advantage_group_args *a)
+{
+    return a->d.reward_low != -INFINITY || a->d.reward_high != INFINITY;
+}
+
+// Whether anything but the advantages is asked for.
+static inline int dense_has_outputs(const merit_advantage_group_args *a)
+{
+    const merit_advantage_group_io *const io = &a->io;
+    return io->keep != NULL || io->group_count != NULL || io->group_mean != NULL ||
+           io->group_scale != NULL || io->group_min != NULL || io->group_max != NULL ||
+           io->group_flags != NULL || (io->diagnostics != NULL && a->d.expected_size > 0);
 }
 
 static inline void dense_outputs(const merit_advantage_group_args *a, int64_t first, int size,
-                                 const dense_statistics *s)
+                                 const dense_block *s)
 {
     for (int l = 0; l < WIDE_WIDTH; l++) {
         merit_advantage_partial p = merit_advantage_partial_empty();
@@ -246,34 +274,68 @@ static int dense_takes(const merit_advantage_group_args *a)
     const int own_scales = a->d.scale == MERIT_SCALE_LEAVE_ONE_OUT_STD &&
                            a->io.group_flags == NULL && a->io.group_scale == NULL;
     const int scale = own_scales || a->d.scale == MERIT_SCALE_NONE || a->d.scale == MERIT_SCALE_STD;
+    if (!(a->d.eps >= 0.0 && a->d.eps <= 0x1p400)) return 0; // divisors stay in range of quotient.h
     return merit_advantage_is_plain(a, DENSE_MAX_SIZE, scale);
 }
 
-// Literal sizes and the common options, so that loops unroll and rewards stay in registers.
-#define DENSE_SIZES(center, scale)                                       \
-    switch (size) {                                                      \
-    case 4: return dense_block(a, first, 4, center, scale, 0, NULL);     \
-    case 8: return dense_block(a, first, 8, center, scale, 0, NULL);     \
-    case 16: return dense_block(a, first, 16, center, scale, 0, NULL);   \
-    case 32: return dense_block(a, first, 32, center, scale, 0, NULL);   \
-    default: return dense_block(a, first, size, center, scale, 0, NULL); \
+// Runners: dense_run with literal sizes of dense groups and literal options for the common calls, so that
+// loops unroll and rewards stay in registers, and dense_run_any for all others.
+typedef void dense_runner(const merit_advantage_group_args *a, int64_t first, int count,
+                          dense_batch *batch);
+
+#define DENSE_RUNNER(name, size, stride, center, scale, clips, outputs)                 \
+    static void name(const merit_advantage_group_args *a, int64_t first, int count,     \
+                     dense_batch *batch)                                                \
+    {                                                                                   \
+        dense_run(a, first, count, size, stride, center, scale, clips, outputs, batch); \
     }
 
-static int dense_known_block(const merit_advantage_group_args *a, int64_t first, int size,
-                             dense_statistics *out)
+#define DENSE_RUNNERS(name, center, scale)                                                         \
+    DENSE_RUNNER(name##_4, 4, 4, center, scale, 0, 0)                                              \
+    DENSE_RUNNER(name##_8, 8, 8, center, scale, 0, 0)                                              \
+    DENSE_RUNNER(name##_16, 16, 16, center, scale, 0, 0)                                           \
+    DENSE_RUNNER(name##_32, 32, 32, center, scale, 0, 0)                                           \
+    DENSE_RUNNER(name##_any, (int)a->d.groups.group_size, a->d.groups.group_stride, center, scale, \
+                 0, 0)
+
+DENSE_RUNNERS(dense_run_standard, MERIT_CENTER_MEAN, MERIT_SCALE_STD)
+DENSE_RUNNERS(dense_run_mean, MERIT_CENTER_MEAN, MERIT_SCALE_NONE)
+DENSE_RUNNERS(dense_run_others, MERIT_CENTER_LEAVE_ONE_OUT, MERIT_SCALE_NONE)
+DENSE_RUNNER(dense_run_any, (int)a->d.groups.group_size, a->d.groups.group_stride, a->d.center,
+             a->d.scale, dense_clips(a), dense_has_outputs(a))
+
+#define DENSE_RUNNER_OF(name)                        \
+    switch (is_dense ? a->d.groups.group_size : 0) { \
+    case 4: return name##_4;                         \
+    case 8: return name##_8;                         \
+    case 16: return name##_16;                       \
+    case 32: return name##_32;                       \
+    default: return name##_any;                      \
+    }
+
+static dense_runner *dense_runner_of(const merit_advantage_group_args *a)
 {
-    const int center = a->d.center;
-    const int scale = a->d.scale;
-    const int clips = a->d.reward_low != -INFINITY || a->d.reward_high != INFINITY;
-    if (out == NULL && !clips && center == MERIT_CENTER_MEAN) {
-        if (scale == MERIT_SCALE_STD) DENSE_SIZES(MERIT_CENTER_MEAN, MERIT_SCALE_STD);
-        DENSE_SIZES(MERIT_CENTER_MEAN, MERIT_SCALE_NONE);
+    const int32_t center = a->d.center;
+    const int32_t scale = a->d.scale;
+    const int is_dense = a->d.groups.group_stride == a->d.groups.group_size;
+    if (dense_clips(a) || dense_has_outputs(a)) return dense_run_any;
+    if (center == MERIT_CENTER_MEAN && scale == MERIT_SCALE_STD) {
+        DENSE_RUNNER_OF(dense_run_standard);
     }
-    if (out == NULL && !clips && center == MERIT_CENTER_LEAVE_ONE_OUT &&
-        scale == MERIT_SCALE_NONE) {
-        DENSE_SIZES(MERIT_CENTER_LEAVE_ONE_OUT, MERIT_SCALE_NONE);
+    if (center == MERIT_CENTER_MEAN && scale == MERIT_SCALE_NONE) {
+        DENSE_RUNNER_OF(dense_run_mean);
     }
-    return dense_block(a, first, size, center, scale, clips, out);
+    if (center == MERIT_CENTER_LEAVE_ONE_OUT && scale == MERIT_SCALE_NONE) {
+        DENSE_RUNNER_OF(dense_run_others);
+    }
+    return dense_run_any;
+}
+
+// Blocks of a batch: as many as there is room for.
+static int dense_batch_blocks(int size)
+{
+    const int blocks = DENSE_MAX_SIZE / size;
+    return blocks < DENSE_MAX_BLOCKS ? blocks : DENSE_MAX_BLOCKS;
 }
 
 #endif

@@ -96,44 +96,49 @@ WIDE_INLINE wide_d wide_select(wide_l mask, wide_d yes, wide_d no)
 
 WIDE_INLINE int wide_any(wide_l mask)
 {
+#if defined(__AVX512F__)
+    return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__FMA__)
+    return _mm256_movemask_pd((__m256d)mask) != 0;
+#else
     int64_t all = 0;
     for (int i = 0; i < WIDE_WIDTH; i++) {
         all |= mask[i];
     }
     return all != 0;
+#endif
 }
 
-// Rows to columns: out[j][i] = in[i][j].
-WIDE_INLINE void wide_transpose(wide_f v[WIDE_WIDTH])
+WIDE_INLINE wide_d wide_sqrt(wide_d a)
+{
+#if defined(__AVX512F__)
+    return (wide_d)_mm512_sqrt_pd((__m512d)a);
+#elif defined(__FMA__)
+    return (wide_d)_mm256_sqrt_pd((__m256d)a);
+#else
+    for (int i = 0; i < WIDE_WIDTH; i++) {
+        a[i] = m_sqrt64(a[i]);
+    }
+    return a;
+#endif
+}
+
+// Four columns of as many rows as a vector has elements, and back: column[j][i] = rows[i * stride + j].
+// Rows i and i + 4 meet in a vector by how they are loaded, so only 4 x 4 blocks are transposed, within
+// 128 bits: two thirds of the shuffles of a whole transpose.
+WIDE_INLINE void wide_transpose_quads(wide_f v[4])
 {
 #if WIDE_WIDTH == 8
     const wide_i low32 = {0, 8, 1, 9, 4, 12, 5, 13};
     const wide_i high32 = {2, 10, 3, 11, 6, 14, 7, 15};
     const wide_i low64 = {0, 1, 8, 9, 4, 5, 12, 13};
     const wide_i high64 = {2, 3, 10, 11, 6, 7, 14, 15};
-    const wide_i low128 = {0, 1, 2, 3, 8, 9, 10, 11};
-    const wide_i high128 = {4, 5, 6, 7, 12, 13, 14, 15};
-    wide_f a[8];
-    wide_f b[8];
-    for (int i = 0; i < 4; i++) {
-        a[2 * i] = __builtin_shuffle(v[2 * i], v[2 * i + 1], low32);
-        a[2 * i + 1] = __builtin_shuffle(v[2 * i], v[2 * i + 1], high32);
-    }
-    for (int i = 0; i < 2; i++) {
-        b[4 * i] = __builtin_shuffle(a[4 * i], a[4 * i + 2], low64);
-        b[4 * i + 1] = __builtin_shuffle(a[4 * i], a[4 * i + 2], high64);
-        b[4 * i + 2] = __builtin_shuffle(a[4 * i + 1], a[4 * i + 3], low64);
-        b[4 * i + 3] = __builtin_shuffle(a[4 * i + 1], a[4 * i + 3], high64);
-    }
-    for (int i = 0; i < 4; i++) {
-        v[i] = __builtin_shuffle(b[i], b[i + 4], low128);
-        v[i + 4] = __builtin_shuffle(b[i], b[i + 4], high128);
-    }
 #else
     const wide_i low32 = {0, 4, 1, 5};
     const wide_i high32 = {2, 6, 3, 7};
     const wide_i low64 = {0, 1, 4, 5};
     const wide_i high64 = {2, 3, 6, 7};
+#endif
     const wide_f a0 = __builtin_shuffle(v[0], v[1], low32);
     const wide_f a1 = __builtin_shuffle(v[0], v[1], high32);
     const wide_f a2 = __builtin_shuffle(v[2], v[3], low32);
@@ -142,7 +147,33 @@ WIDE_INLINE void wide_transpose(wide_f v[WIDE_WIDTH])
     v[1] = __builtin_shuffle(a0, a2, high64);
     v[2] = __builtin_shuffle(a1, a3, low64);
     v[3] = __builtin_shuffle(a1, a3, high64);
+}
+
+WIDE_INLINE void wide_load_columns(const float *rows, int64_t stride, wide_f column[4])
+{
+    for (int i = 0; i < 4; i++) {
+#if WIDE_WIDTH == 8
+        const __m256 first = _mm256_castps128_ps256(_mm_loadu_ps(rows + i * stride));
+        const __m128 other = _mm_loadu_ps(rows + (i + 4) * stride);
+        column[i] = (wide_f)_mm256_insertf128_ps(first, other, 1);
+#else
+        memcpy(&column[i], rows + i * stride, sizeof column[i]);
 #endif
+    }
+    wide_transpose_quads(column);
+}
+
+WIDE_INLINE void wide_store_columns(float *rows, int64_t stride, wide_f column[4])
+{
+    wide_transpose_quads(column);
+    for (int i = 0; i < 4; i++) {
+#if WIDE_WIDTH == 8
+        _mm_storeu_ps(rows + i * stride, _mm256_castps256_ps128((__m256)column[i]));
+        _mm_storeu_ps(rows + (i + 4) * stride, _mm256_extractf128_ps((__m256)column[i], 1));
+#else
+        memcpy(rows + i * stride, &column[i], sizeof column[i]);
+#endif
+    }
 }
 
 // x[m] / divisor, bit for bit, for numerators and divisors in the range of quotient.h.
