@@ -5,6 +5,7 @@
 #include <merit/preference.h>
 
 #include "preference_link.h"
+#include "preference_list_state.h"
 #include "preference_terms.h"
 
 enum {

@@ -111,20 +111,6 @@ MERIT_HD static inline merit_list_item merit_list_load(const merit_preference_li
 
 // Groups ------------------------------------------------------------------------------------------
 
-typedef enum merit_list_refusal {
-    MERIT_LIST_FINE = 0,
-    MERIT_LIST_BAD_OFFSETS = 1,
-    MERIT_LIST_TOO_LARGE = 2
-} merit_list_refusal;
-
-// Where a group lies. A refused group is NaN; its size is that of its known rows.
-typedef struct merit_list_span {
-    int64_t begin;
-    int64_t size;
-    int64_t gap; // rows behind a uniform group that belong to none
-    int32_t refusal;
-} merit_list_span;
-
 MERIT_HD static inline merit_list_span merit_list_span_of(const merit_preference_list_args *a,
                                                           int64_t group)
 {
@@ -178,14 +164,6 @@ MERIT_HD static inline int merit_list_is_stage(const merit_preference_list_args 
 {
     return rank >= 0.0 && (a->d.top_k == 0 || rank < (double)a->d.top_k);
 }
-
-// What decides whether a group has anything to take a loss of, item by item.
-typedef struct merit_list_content {
-    int64_t members;
-    int64_t positives; // ANCHORED; else items that make a target
-    int64_t negatives; // ANCHORED; else 0
-    int32_t differs; // ALL_PAIRS: two labels differ
-} merit_list_content;
 
 MERIT_HD static inline int merit_list_is_pick(const merit_preference_list_args *a,
                                               merit_list_item item)
