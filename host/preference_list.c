@@ -164,6 +164,18 @@ static merit_status check_overlap(merit_context *ctx, const merit_preference_lis
 
 // Calls -------------------------------------------------------------------------------------------
 
+// Room for the groups that one block does not take alone. More than R / alone of them would overlap.
+static void lay_out_split(merit_layout *layout, merit_preference_list_args *args, int64_t alone)
+{
+    const int64_t items = args->d.num_items;
+    args->split_capacity = items / alone + 1;
+    args->split_tile_capacity = items / 2048 + args->split_capacity + 1;
+    args->split_groups =
+        merit_layout_take(layout, args->split_capacity, sizeof *args->split_groups);
+    args->split_tiles =
+        merit_layout_take(layout, args->split_tile_capacity, sizeof *args->split_tiles);
+}
+
 // Reads the descriptor and lays out the workspace; the rest of args is left to the caller.
 static merit_status prepare(merit_context *ctx, const merit_preference_list_desc *desc,
                             merit_preference_list_args *args, merit_layout *layout)
@@ -186,7 +198,11 @@ static merit_status prepare(merit_context *ctx, const merit_preference_list_desc
     const int64_t groups = d.groups.num_groups;
     if (groups == 0) return MERIT_STATUS_OK;
     merit_preference_layout(layout, &args->terms, groups, MERIT_LIST_NUM_SUMS);
-    if (limit > 0 && args->size_limit > MERIT_LIST_RESIDENT) {
+    const int by_pairs = d.mode == MERIT_LIST_MODE_ALL_PAIRS;
+    const int64_t alone = by_pairs ? MERIT_LIST_PAIRS_ALONE : MERIT_LIST_ALONE;
+    const int can_split = d.mode != MERIT_LIST_MODE_PLACKETT_LUCE && args->size_limit > alone;
+    if (can_split) lay_out_split(layout, args, alone);
+    if (limit > 0 && args->size_limit > (by_pairs ? alone : MERIT_LIST_RESIDENT)) {
         args->keys = merit_layout_take(layout, items, sizeof(uint64_t));
         args->xs = merit_layout_take(layout, items, sizeof(double));
         args->slopes = merit_layout_take(layout, items, sizeof(double));

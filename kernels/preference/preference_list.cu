@@ -1,13 +1,16 @@
-// preference_list, CUDA. A block takes eight neighboring groups: each warp one of at most 256 items, then
-// the whole block the larger ones. Latency-bound by the passes over small groups; the bits do not depend
-// on the schedule.
+// preference_list, CUDA. Latency-bound by the passes over small groups; the bits do not depend on the
+// schedule:
+//
+//   mixed  a block takes eight neighboring groups: each warp one of at most 256 items, then the whole block
+//          the larger ones
+//   split  groups beyond 16384 items (ALL_PAIRS: 1024; PLACKETT_LUCE: never, its running sums are one
+//          chain): their items are spread over all blocks, in two to four further launches
 //
 // The last block to finish a tile of 2048 groups folds it, and the last of those folds the tiles. The
 // divisor MEAN_VALID of gradients is counted by each block for itself up to 16384 groups, else by a
 // launch of its own.
 #include "../backend.h"
-#include "preference_list_team.cuh"
-#include "preference_terms.cuh"
+#include "preference_list_split.cuh"
 
 namespace
 {
@@ -114,6 +117,7 @@ MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT
 {
     MERIT_SHARED(double, scratch, [kWarps]);
     MERIT_SHARED(merit_tile_sum, stack, [1]);
+    MERIT_SHARED(int, listed, [1]);
     MERIT_DYN_SMEM(double, values);
     const int64_t groups = a.d.groups.num_groups;
     const int warp = threadIdx.x / kWarpSize;
@@ -143,9 +147,22 @@ MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT
             list_run_group(&w, group);
         }
         __syncthreads(); // the warps' arrays, before the block's take their place
+        int64_t left = groups - first < kWarps ? groups - first : (int64_t)kWarps;
         for (int64_t n = first; n < first + kWarps && n < groups; n++) {
             const merit_list_span span = merit_list_span_of(&a, n);
             if (span.size <= MERIT_LANES) continue;
+            if (a.split_groups != NULL && span.size > alone_items(a)) {
+                if (threadIdx.x == 0) listed[0] = list_for_split(a, n);
+                __syncthreads(); // the answer is there
+                const bool is_listed = listed[0] != 0;
+                __syncthreads(); // and read, before the next one
+                if (is_listed) {
+                    b.g.span = span;
+                    list_write_gap(&b);
+                    left--;
+                    continue;
+                }
+            }
             if (a.xs != NULL && span.size > MERIT_LIST_RESIDENT) {
                 place_far(b, a, span.begin);
             } else {
@@ -154,16 +171,45 @@ MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT
             list_run_group(&b, n);
             __syncthreads(); // its arrays are read
         }
-        const int64_t left = groups - first;
-        if (a.needs_fold && finish_terms(a.terms, b.team, first, left < kWarps ? left : kWarps) &&
+        if (a.needs_fold && left > 0 && finish_terms(a.terms, b.team, first, left) &&
             threadIdx.x == 0) {
             merit_list_write_totals(&a, &a.terms.tiles[0]);
         }
     }
     write_outside(a);
+    if (a.split_groups != NULL) {
+        // for the launches that follow; the last of them clears it
+        if (blockIdx.x == 0 && threadIdx.x == 0) *valid_word(a) = (uint64_t)valid;
+        return;
+    }
     if (!a.counted) return;
     if (block_is_last(&a.terms.tickets[MERIT_PREFERENCE_TICKET_BLOCKS_DONE], 1, gridDim.x) &&
         threadIdx.x == 0) {
+        *valid_word(a) = 0;
+    }
+}
+
+// One phase of the split schedule. The last block of its last phase empties the list.
+// grid: any; block: kThreads.
+MERIT_KERNEL(kThreads, 1) preference_list_split_kernel(const MERIT_GRID_CONSTANT ListArgs a)
+{
+    MERIT_SHARED(double, scratch, [kWarps]);
+    MERIT_SHARED(merit_tile_sum, stack, [1]);
+    BlockWork w;
+    w.team.rank = threadIdx.x;
+    w.team.width = kThreads;
+    w.team.scratch = scratch;
+    w.stack = stack;
+    w.a = &a;
+    w.scale = merit_list_scale(&a, (int64_t) * (volatile uint64_t *)valid_word(a));
+    run_split_phase(&w);
+    if (a.phase != last_phase(a)) return;
+    uint32_t *const tickets = a.terms.tickets;
+    if (block_is_last(&tickets[MERIT_PREFERENCE_TICKET_SPLIT_DONE], 1, gridDim.x) &&
+        threadIdx.x == 0) {
+        tickets[MERIT_PREFERENCE_TICKET_SPLIT] = 0;
+        tickets[MERIT_PREFERENCE_TICKET_SPLIT_TILES] = 0;
+        tickets[MERIT_PREFERENCE_TICKET_SPLIT_TILES + 1] = 0;
         *valid_word(a) = 0;
     }
 }
@@ -193,9 +239,17 @@ extern "C" int MERIT_BACKEND_FN(preference_list)(const merit_preference_list_arg
         groups > 0 ? (groups + kWarps - 1) / kWarps : a.d.num_items / kThreads + 1;
     const size_t shared =
         compares_items(a) ? (size_t)kArrays * (size_t)block_items(a) * sizeof(double) : 0;
-    return MERIT_LAUNCH(preference_list_mixed_kernel,
+    code = MERIT_LAUNCH(preference_list_mixed_kernel,
                         dim3((unsigned)(chunks < limit ? chunks : limit)), dim3(kThreads), shared,
                         launch->stream, a);
+    if (code != 0 || a.split_groups == NULL) return code;
+    const int64_t units = list_by_pairs(a) ? a.d.num_items / kThreads + 1 : a.split_tile_capacity;
+    const dim3 blocks((unsigned)(units < limit ? units : limit));
+    for (a.phase = MERIT_LIST_PHASE_SHAPE; a.phase <= last_phase(a) && code == 0; a.phase++) {
+        code = MERIT_LAUNCH(preference_list_split_kernel, blocks, dim3(kThreads), 0, launch->stream,
+                            a);
+    }
+    return code;
 }
 
 extern "C" int MERIT_BACKEND_FN(preference_list_load)(const merit_launch *limits)
@@ -204,6 +258,7 @@ extern "C" int MERIT_BACKEND_FN(preference_list_load)(const merit_launch *limits
     cudaFuncAttributes attributes;
     int code = (int)cudaFuncGetAttributes(&attributes, preference_list_count_kernel);
     if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, preference_list_mixed_kernel);
+    if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, preference_list_split_kernel);
     if (code == 0) {
         code = (int)cudaFuncSetAttribute(preference_list_mixed_kernel,
                                          cudaFuncAttributeMaxDynamicSharedMemorySize,

@@ -231,11 +231,12 @@ __attribute__((always_inline)) static inline void meet_one(const merit_preferenc
     }
 }
 
-static void list_meet_all(list_work *w, merit_list_gathered *counts)
+static void list_meet(list_work *w, int64_t first, int64_t count, merit_list_gathered *counts)
 {
     const int64_t size = w->g.span.size;
-    for (int64_t start = 0; start < size; start += PAIR_BLOCK) {
-        const int length = (int)(size - start < PAIR_BLOCK ? size - start : PAIR_BLOCK);
+    for (int64_t start = first; start < first + count; start += PAIR_BLOCK) {
+        const int64_t left = first + count - start;
+        const int length = (int)(left < PAIR_BLOCK ? left : PAIR_BLOCK);
         pair_block b;
         memset(&b, 0, sizeof b);
         for (int i = 0; i < PAIR_BLOCK; i++) {

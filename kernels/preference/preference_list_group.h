@@ -14,19 +14,20 @@
 //   list_sync             arrays written so far can be read
 //   list_sort             keys in rising order
 //   list_run_back, list_run_forth   running sums over 32 positions at a time
-//   list_meet_all         ALL_PAIRS: slopes and losses of all items
+//   list_meet             ALL_PAIRS: slopes and losses of a range of items
 //   list_leads            true in one thread of the team
 
 // Reading -----------------------------------------------------------------------------------------
 
-LIST_FUNCTION void list_find_shape(LIST_WORK *w)
+// The shape of items [first, first + count).
+LIST_FUNCTION void list_find_shape(LIST_WORK *w, int64_t first, int64_t count)
 {
     const merit_preference_list_args *const a = w->a;
     merit_list_shape s = merit_list_shape_empty();
     int saw = 0;
-    LIST_EACH(w, i, w->g.span.size)
+    LIST_EACH(w, i, count)
     {
-        merit_list_shape_add(a, &s, list_read(w, i, &saw));
+        merit_list_shape_add(a, &s, list_read(w, first + i, &saw));
     }
     merit_list_shape *const all = &w->g.shape;
     all->content.members = list_total(w, s.content.members);
@@ -43,43 +44,46 @@ LIST_FUNCTION void list_find_shape(LIST_WORK *w)
 // From scores to x.
 LIST_FUNCTION void list_center(LIST_WORK *w)
 {
-    const merit_preference_list_args *const a = w->a;
-    merit_list_group *const g = &w->g;
-    if (a->d.center != MERIT_LIST_CENTER_NONE) {
-        g->mean = m_div64(list_sum(w, MERIT_LIST_TERM_SCORE), (double)g->shape.content.members);
-    }
-    g->x_min = merit_list_x(a, g, g->shape.s_min);
-    g->x_max = merit_list_x(a, g, g->shape.s_max);
-    g->settled = 1;
+    const int centers = w->a->d.center != MERIT_LIST_CENTER_NONE;
+    merit_list_settle(w->a, &w->g, centers ? list_sum(w, MERIT_LIST_TERM_SCORE) : 0.0);
     list_settle(w);
 }
 
-// Best and worst of the positives, best of the negatives. Returns 1 when there are both.
-LIST_FUNCTION int list_find_extremes(LIST_WORK *w)
+// Best and worst of the positives, best of the negatives, over items [first, first + count).
+LIST_FUNCTION merit_list_extremes list_find_extremes(LIST_WORK *w, int64_t first, int64_t count)
 {
-    merit_list_group *const g = &w->g;
-    double best = -m_inf64();
-    double worst = m_inf64();
-    double negative = -m_inf64();
-    int found = 0;
+    merit_list_extremes e = merit_list_extremes_empty();
     int saw = 0;
-    LIST_EACH(w, i, g->span.size)
+    LIST_EACH(w, i, count)
     {
-        const merit_list_item item = list_item(w, i, &saw);
+        const merit_list_item item = list_item(w, first + i, &saw);
         if (!(item.state & MERIT_LIST_MEMBER)) continue;
-        if (merit_list_is_positive(w->a, g, item)) {
-            best = item.x > best ? item.x : best;
-            worst = item.x < worst ? item.x : worst;
-            found |= 1;
-        } else if (merit_list_is_negative(w->a, g, item)) {
-            negative = item.x > negative ? item.x : negative;
-            found |= 2;
+        if (merit_list_is_positive(w->a, &w->g, item)) {
+            e.best_positive = item.x > e.best_positive ? item.x : e.best_positive;
+            e.worst_positive = item.x < e.worst_positive ? item.x : e.worst_positive;
+            e.found |= MERIT_LIST_POSITIVE;
+        } else if (merit_list_is_negative(w->a, &w->g, item)) {
+            e.best_negative = item.x > e.best_negative ? item.x : e.best_negative;
+            e.found |= MERIT_LIST_NEGATIVE;
         }
     }
-    g->best_positive = list_top(w, best);
-    g->worst_positive = list_bottom(w, worst);
-    g->best_negative = list_top(w, negative);
-    return list_or(w, found) == 3;
+    e.best_positive = list_top(w, e.best_positive);
+    e.worst_positive = list_bottom(w, e.worst_positive);
+    e.best_negative = list_top(w, e.best_negative);
+    e.found = list_or(w, e.found);
+    return e;
+}
+
+// Negatives among items [first, first + count) at or above the best positive.
+LIST_FUNCTION int64_t list_count_above(LIST_WORK *w, int64_t first, int64_t count)
+{
+    int64_t above = 0;
+    int saw = 0;
+    LIST_EACH(w, i, count)
+    {
+        above += merit_list_is_above(w->a, &w->g, list_item(w, first + i, &saw));
+    }
+    return list_total(w, above);
 }
 
 // Modes -------------------------------------------------------------------------------------------
@@ -100,26 +104,17 @@ LIST_FUNCTION void list_cross_entropy(LIST_WORK *w)
 LIST_FUNCTION void list_anchored(LIST_WORK *w)
 {
     merit_list_group *const g = &w->g;
+    double first;
+    double second = 0.0;
     if (w->a->d.anchored == MERIT_ANCHORED_POINTWISE) {
-        g->loss = list_sum(w, MERIT_LIST_TERM_LOSS);
+        first = list_sum(w, MERIT_LIST_TERM_LOSS);
     } else {
-        const int split = w->a->d.anchored == MERIT_ANCHORED_SPLIT;
-        list_find_extremes(w);
-        g->top_positive = split && !(g->worst_positive < 0.0) ? 0.0 : -g->worst_positive;
-        g->top_negative = split && !(g->best_negative > 0.0) ? 0.0 : g->best_negative;
-        g->sum_positive = list_sum(w, MERIT_LIST_TERM_EXP_POSITIVE);
-        g->sum_negative = list_sum(w, MERIT_LIST_TERM_EXP_NEGATIVE);
-        if (split) {
-            g->sum_positive = m_add64(g->sum_positive, merit_list_exp(0.0, g->top_positive));
-            g->sum_negative = m_add64(g->sum_negative, merit_list_exp(0.0, g->top_negative));
-        }
-        const double positive = m_add64(g->top_positive, m_log64(g->sum_positive));
-        const double negative = m_add64(g->top_negative, m_log64(g->sum_negative));
-        const double both = m_add64(positive, negative);
-        g->joint = merit_preference_sigmoid64(both);
-        g->loss = split ? both : m_softplus64(both);
+        g->extremes = list_find_extremes(w, 0, g->span.size);
+        merit_list_place_anchors(w->a, g);
+        first = list_sum(w, MERIT_LIST_TERM_EXP_POSITIVE);
+        second = list_sum(w, MERIT_LIST_TERM_EXP_NEGATIVE);
     }
-    if (g->terms > 1) g->loss = m_div64(g->loss, (double)g->terms);
+    merit_list_close_anchored(w->a, g, first, second);
 }
 
 // dx of sorted position p: exp(x + log-sum-exp over the stages up to its rank of -lse), minus 1 for a
@@ -152,7 +147,7 @@ LIST_FUNCTION void list_plackett_luce(LIST_WORK *w)
     list_sort(w, size);
     LIST_EACH(w, p, members)
     {
-        w->xs[p] = list_item(w, merit_list_key_item(w->keys[p]), &saw).x;
+        w->xs[p] = list_item(w, merit_list_key_item(w->keys[p], size), &saw).x;
     }
     list_sync(w);
     list_run_back(w, members); // slopes: log-sum-exp of x from p on
@@ -190,25 +185,23 @@ LIST_FUNCTION void list_plackett_luce(LIST_WORK *w)
     }
 }
 
-// xs and keys (bits of labels; NaN outside the set), then slopes and losses.
-LIST_FUNCTION void list_all_pairs(LIST_WORK *w, merit_list_gathered *counts)
+// xs and keys (bits of labels; NaN outside the set) of items [first, first + count).
+LIST_FUNCTION void list_lay_out(LIST_WORK *w, int64_t first, int64_t count)
+{
+    int saw = 0;
+    LIST_EACH(w, i, count)
+    {
+        const merit_list_item item = list_item(w, first + i, &saw);
+        w->xs[first + i] = item.x;
+        w->keys[first + i] = m_bits64(item.state & MERIT_LIST_MEMBER ? item.key : m_nan64());
+    }
+}
+
+// The loss and the mean slope from losses and slopes of all items; pairs: their number.
+LIST_FUNCTION void list_close_pairs(LIST_WORK *w, int64_t pairs)
 {
     merit_list_group *const g = &w->g;
     const int64_t size = g->span.size;
-    int saw = 0;
-    LIST_EACH(w, i, size)
-    {
-        const merit_list_item item = list_item(w, i, &saw);
-        w->xs[i] = item.x;
-        w->keys[i] = m_bits64(item.state & MERIT_LIST_MEMBER ? item.key : m_nan64());
-    }
-    list_sync(w);
-    list_meet_all(w, counts);
-    list_sync(w);
-    counts->concordant = (int32_t)list_total(w, counts->concordant);
-    counts->discordant = (int32_t)list_total(w, counts->discordant);
-    counts->tied = (int32_t)list_total(w, counts->tied);
-    const int64_t pairs = (int64_t)counts->concordant + counts->discordant + counts->tied;
     g->loss = list_sum_of(w, w->losses, size);
     if (w->a->d.inner == MERIT_LIST_INNER_MEAN && pairs > 1) {
         g->terms = pairs;
@@ -224,141 +217,130 @@ LIST_FUNCTION void list_all_pairs(LIST_WORK *w, merit_list_gathered *counts)
     }
 }
 
+LIST_FUNCTION void list_all_pairs(LIST_WORK *w, merit_list_outcome *o)
+{
+    const int64_t size = w->g.span.size;
+    merit_list_gathered counts = {0.0, 0.0, 0, 0, 0};
+    list_lay_out(w, 0, size);
+    list_sync(w);
+    list_meet(w, 0, size, &counts);
+    list_sync(w);
+    o->concordant = list_total(w, counts.concordant);
+    o->discordant = list_total(w, counts.discordant);
+    o->tied = list_total(w, counts.tied);
+    list_close_pairs(w, o->concordant + o->discordant + o->tied);
+}
+
 // Writing -----------------------------------------------------------------------------------------
 
-// value in all rows in mask, +0 in the others.
-LIST_FUNCTION void list_fill(LIST_WORK *w, double value)
+// value in all rows in mask, +0 in the others, of items [first, first + count).
+LIST_FUNCTION void list_fill(LIST_WORK *w, int64_t first, int64_t count, double value)
 {
     const merit_preference_list_args *const a = w->a;
-    LIST_EACH(w, i, w->g.span.size)
+    LIST_EACH(w, i, count)
     {
-        const int64_t row = merit_list_row(a, w->g.span.begin, i);
+        const int64_t row = merit_list_row(a, w->g.span.begin, first + i);
         if (row < 0) continue;
         const int in_mask = a->io.mask == NULL || a->io.mask[row] != 0;
         merit_list_store(a, row, in_mask ? value : 0.0);
     }
 }
 
-LIST_FUNCTION void list_write_gradients(LIST_WORK *w)
+// Gradients of a ranked group, by sorted position.
+LIST_FUNCTION void list_write_ranked(LIST_WORK *w)
+{
+    const merit_preference_list_args *const a = w->a;
+    const merit_list_group *const g = &w->g;
+    const int64_t size = g->span.size;
+    LIST_EACH(w, p, size)
+    {
+        const int64_t row = merit_list_row(a, g->span.begin, merit_list_key_item(w->keys[p], size));
+        if (p < g->shape.content.members) {
+            merit_list_finish(a, g, w->scale, row, w->xs[p]);
+        } else {
+            merit_list_store(a, row, 0.0);
+        }
+    }
+}
+
+// Gradients of items [first, first + count) in the other modes.
+LIST_FUNCTION void list_write_gradients(LIST_WORK *w, int64_t first, int64_t count)
+{
+    const merit_preference_list_args *const a = w->a;
+    const merit_list_group *const g = &w->g;
+    const int by_pairs = a->d.mode == MERIT_LIST_MODE_ALL_PAIRS;
+    int saw = 0;
+    LIST_EACH(w, i, count)
+    {
+        const int64_t row = merit_list_row(a, g->span.begin, first + i);
+        double slope = 0.0;
+        int member;
+        if (by_pairs) {
+            member = !m_is_nan64(m_from_bits64(w->keys[first + i]));
+            if (member) slope = w->slopes[first + i];
+        } else {
+            const merit_list_item item = list_item(w, first + i, &saw);
+            member = (item.state & MERIT_LIST_MEMBER) != 0;
+            if (member) slope = merit_list_slope(a, g, item);
+        }
+        if (member) {
+            merit_list_finish(a, g, w->scale, row, slope);
+        } else {
+            merit_list_store(a, row, 0.0);
+        }
+    }
+}
+
+LIST_FUNCTION void list_write_all(LIST_WORK *w)
 {
     const merit_preference_list_args *const a = w->a;
     merit_list_group *const g = &w->g;
-    const int64_t begin = g->span.begin;
-    int saw = 0;
-    switch (a->d.mode) {
-    case MERIT_LIST_MODE_PLACKETT_LUCE:
-        LIST_EACH(w, p, g->span.size)
-        {
-            const int64_t row = merit_list_row(a, begin, merit_list_key_item(w->keys[p]));
-            if (p < g->shape.content.members) {
-                merit_list_finish(a, g, w->scale, row, w->xs[p]);
-            } else {
-                merit_list_store(a, row, 0.0);
-            }
-        }
-        break;
-    case MERIT_LIST_MODE_ALL_PAIRS:
-        LIST_EACH(w, i, g->span.size)
-        {
-            const int64_t row = merit_list_row(a, begin, i);
-            if (!m_is_nan64(m_from_bits64(w->keys[i]))) {
-                merit_list_finish(a, g, w->scale, row, w->slopes[i]);
-            } else {
-                merit_list_store(a, row, 0.0);
-            }
-        }
-        break;
-    default:
-        if (a->d.center != MERIT_LIST_CENTER_NONE) {
-            g->slope_mean =
-                m_div64(list_sum(w, MERIT_LIST_TERM_SLOPE), (double)g->shape.content.members);
-        }
-        LIST_EACH(w, i, g->span.size)
-        {
-            const merit_list_item item = list_item(w, i, &saw);
-            const int64_t row = merit_list_row(a, begin, i);
-            if (item.state & MERIT_LIST_MEMBER) {
-                merit_list_finish(a, g, w->scale, row, merit_list_slope(a, g, item));
-            } else {
-                merit_list_store(a, row, 0.0);
-            }
-        }
-        break;
+    if (a->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE) {
+        list_write_ranked(w);
+        return;
     }
-}
-
-// The group's share of loss and metrics, for the fold over groups.
-LIST_FUNCTION void list_record(LIST_WORK *w, uint32_t flags, double reciprocal_rank,
-                               merit_list_gathered counts)
-{
-    const merit_preference_list_args *const a = w->a;
-    const merit_list_group *const g = &w->g;
-    if (!list_leads(w)) return;
-    const int present = g->fate == MERIT_LIST_PRESENT;
-    const double lost = g->fate == MERIT_LIST_NAN ? m_nan64() : 0.0;
-    const double weighted = present ? m_mul64(g->weight, g->loss) : lost;
-    merit_list_tell(a, g);
-    if (a->io.group_loss != NULL) {
-        a->io.group_loss[g->group] = m_canonical32(m_round32(weighted));
+    if (a->d.mode != MERIT_LIST_MODE_ALL_PAIRS && a->d.center != MERIT_LIST_CENTER_NONE) {
+        const double sum = list_sum(w, MERIT_LIST_TERM_SLOPE);
+        g->slope_mean = m_div64(sum, (double)g->shape.content.members);
     }
-    if (!a->needs_fold) return;
-    const int valid = g->fate != MERIT_LIST_EMPTY;
-    const int invalid = g->fate == MERIT_LIST_NAN;
-    double *const sums = a->terms.sums + g->group;
-    const int64_t groups = a->d.groups.num_groups;
-    a->terms.flags[g->group] = flags | (uint32_t)valid << MERIT_LIST_COUNT_VALID |
-                               (uint32_t)invalid << MERIT_LIST_COUNT_INVALID;
-    sums[MERIT_LIST_SUM_WEIGHTED * groups] = weighted;
-    if (a->terms.num_sums == 1) return;
-    sums[MERIT_LIST_SUM_LOSS * groups] = present ? g->loss : 0.0;
-    sums[MERIT_LIST_SUM_WEIGHT * groups] = present ? g->weight : 0.0;
-    sums[MERIT_LIST_SUM_RECIPROCAL_RANK * groups] = reciprocal_rank;
-    sums[MERIT_LIST_SUM_CONCORDANT * groups] = (double)counts.concordant;
-    sums[MERIT_LIST_SUM_DISCORDANT * groups] = (double)counts.discordant;
-    sums[MERIT_LIST_SUM_TIED * groups] = (double)counts.tied;
+    list_write_gradients(w, 0, g->span.size);
 }
 
 // Groups ------------------------------------------------------------------------------------------
-
-// 1 / (1 + negatives at or above the best positive).
-LIST_FUNCTION double list_reciprocal_rank(LIST_WORK *w)
-{
-    const merit_list_group *const g = &w->g;
-    int64_t above = 0;
-    int saw = 0;
-    LIST_EACH(w, i, g->span.size)
-    {
-        const merit_list_item item = list_item(w, i, &saw);
-        above += (item.state & MERIT_LIST_MEMBER) && merit_list_is_negative(w->a, g, item) &&
-                 item.x >= g->best_positive;
-    }
-    return m_div64(1.0, (double)(1 + list_total(w, above)));
-}
 
 LIST_FUNCTION void list_run_present(LIST_WORK *w)
 {
     const merit_preference_list_args *const a = w->a;
     merit_list_group *const g = &w->g;
-    merit_list_gathered counts = {0.0, 0.0, 0, 0, 0};
-    uint32_t flags = 0;
-    double reciprocal_rank = 0.0;
+    merit_list_outcome o = merit_list_outcome_empty();
     list_center(w);
     switch (a->d.mode) {
     case MERIT_LIST_MODE_PLACKETT_LUCE: list_plackett_luce(w); break;
-    case MERIT_LIST_MODE_ALL_PAIRS: list_all_pairs(w, &counts); break;
+    case MERIT_LIST_MODE_ALL_PAIRS: list_all_pairs(w, &o); break;
     case MERIT_LIST_MODE_ANCHORED: list_anchored(w); break;
     default: list_cross_entropy(w); break;
     }
-    if (a->io.metrics != NULL && list_find_extremes(w)) {
-        flags = merit_list_rank_flags(g);
-        reciprocal_rank = list_reciprocal_rank(w);
+    if (a->io.metrics != NULL) {
+        g->extremes = list_find_extremes(w, 0, g->span.size);
+        if (merit_list_has_both(g)) o.above = list_count_above(w, 0, g->span.size);
     }
     if (a->io.lse != NULL) {
         const double sum = list_sum(w, MERIT_LIST_TERM_EXP);
-        if (list_leads(w)) a->io.lse[g->group] = m_round32(m_add64(g->x_max, m_log64(sum)));
+        if (list_leads(w)) a->io.lse[g->group] = merit_list_lse(g, sum);
     }
-    if (a->io.grad_scores != NULL) list_write_gradients(w);
-    list_record(w, flags, reciprocal_rank, counts);
+    if (a->io.grad_scores != NULL) list_write_all(w);
+    if (list_leads(w)) merit_list_record(a, g, &o);
+}
+
+// Rows between this group and the next.
+LIST_FUNCTION void list_write_gap(LIST_WORK *w)
+{
+    const merit_list_span *const span = &w->g.span;
+    if (w->a->io.grad_scores == NULL) return;
+    LIST_EACH(w, i, span->gap)
+    {
+        merit_list_store(w->a, span->begin + span->size + i, 0.0);
+    }
 }
 
 LIST_FUNCTION void list_run_group(LIST_WORK *w, int64_t group)
@@ -367,22 +349,15 @@ LIST_FUNCTION void list_run_group(LIST_WORK *w, int64_t group)
     merit_list_group *const g = &w->g;
     merit_list_begin(a, g, group);
     if (g->fate == MERIT_LIST_PRESENT) {
-        list_find_shape(w);
+        list_find_shape(w, 0, g->span.size);
         merit_list_judge(a, g);
     }
-    if (a->io.grad_scores != NULL) {
-        LIST_EACH(w, i, g->span.gap)
-        {
-            merit_list_store(a, g->span.begin + g->span.size + i, 0.0);
-        }
-    }
+    list_write_gap(w);
     if (g->fate == MERIT_LIST_PRESENT) {
         list_run_present(w);
         return;
     }
-    const merit_list_gathered none = {0.0, 0.0, 0, 0, 0};
     const int invalid = g->fate == MERIT_LIST_NAN;
-    if (a->io.grad_scores != NULL) list_fill(w, invalid ? m_nan64() : 0.0);
-    if (a->io.lse != NULL && list_leads(w)) a->io.lse[group] = invalid ? m_nan32() : 0.0f;
-    list_record(w, 0, 0.0, none);
+    if (a->io.grad_scores != NULL) list_fill(w, 0, g->span.size, invalid ? m_nan64() : 0.0);
+    if (list_leads(w)) merit_list_record_unread(a, g);
 }

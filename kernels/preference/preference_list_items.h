@@ -50,6 +50,7 @@ MERIT_HD static inline double merit_list_exp(double x, double top)
 
 // What a sum over the items of a group adds up.
 typedef enum merit_list_term_kind {
+    MERIT_LIST_TERM_NONE,
     MERIT_LIST_TERM_SCORE,
     MERIT_LIST_TERM_WEIGHT,
     MERIT_LIST_TERM_EXP,
@@ -84,6 +85,39 @@ MERIT_HD static inline double merit_list_cross_entropy_slope(const merit_prefere
     const double win = q.own == 0.0 ? 0.0 : m_mul64(q.own, -(double)m_logistic(-z).sigmoid);
     const double loss = q.other == 0.0 ? 0.0 : m_mul64(q.other, -(double)m_logistic(z).sigmoid);
     return m_sub64(win, loss);
+}
+
+// ANCHORED: what the exponentials of the two sets are taken relative to, from the extremes.
+MERIT_HD static inline void merit_list_place_anchors(const merit_preference_list_args *a,
+                                                     merit_list_group *g)
+{
+    const int split = a->d.anchored == MERIT_ANCHORED_SPLIT;
+    const merit_list_extremes *const e = &g->extremes;
+    g->top_positive = split && !(e->worst_positive < 0.0) ? 0.0 : -e->worst_positive;
+    g->top_negative = split && !(e->best_negative > 0.0) ? 0.0 : e->best_negative;
+}
+
+// The loss from the sums over both sets; POINTWISE: from the sum of losses.
+MERIT_HD static inline void merit_list_close_anchored(const merit_preference_list_args *a,
+                                                      merit_list_group *g, double first,
+                                                      double second)
+{
+    const int split = a->d.anchored == MERIT_ANCHORED_SPLIT;
+    g->loss = first;
+    if (a->d.anchored != MERIT_ANCHORED_POINTWISE) {
+        g->sum_positive = first;
+        g->sum_negative = second;
+        if (split) {
+            g->sum_positive = m_add64(first, merit_list_exp(0.0, g->top_positive));
+            g->sum_negative = m_add64(second, merit_list_exp(0.0, g->top_negative));
+        }
+        const double positive = m_add64(g->top_positive, m_log64(g->sum_positive));
+        const double negative = m_add64(g->top_negative, m_log64(g->sum_negative));
+        const double both = m_add64(positive, negative);
+        g->joint = merit_preference_sigmoid64(both);
+        g->loss = split ? both : m_softplus64(both);
+    }
+    if (g->terms > 1) g->loss = m_div64(g->loss, (double)g->terms);
 }
 
 MERIT_HD static inline double merit_list_anchored_slope(const merit_preference_list_args *a,

@@ -3,28 +3,7 @@
 #define MERIT_PREFERENCE_LIST_OUTPUT_H
 
 #include "../core/counters.h"
-#include "preference_list_input.h"
-
-// Whether an item is what the metrics call positive.
-MERIT_HD static inline int merit_list_is_positive(const merit_preference_list_args *a,
-                                                  const merit_list_group *g, merit_list_item item)
-{
-    switch (a->d.mode) {
-    case MERIT_LIST_MODE_PLACKETT_LUCE: return item.key == g->shape.key_min;
-    case MERIT_LIST_MODE_ALL_PAIRS: return item.key == g->shape.key_max;
-    case MERIT_LIST_MODE_ANCHORED: return (item.state & MERIT_LIST_POSITIVE) != 0;
-    default:
-        if (a->d.target == MERIT_LIST_TARGET_WEIGHTS) return item.key > 0.0;
-        return (item.state & MERIT_LIST_TARGET) != 0;
-    }
-}
-
-MERIT_HD static inline int merit_list_is_negative(const merit_preference_list_args *a,
-                                                  const merit_list_group *g, merit_list_item item)
-{
-    if (a->d.mode == MERIT_LIST_MODE_ANCHORED) return (item.state & MERIT_LIST_NEGATIVE) != 0;
-    return !merit_list_is_positive(a, g, item);
-}
+#include "preference_list_shape.h"
 
 // (grad_scale / D); count: valid groups.
 MERIT_HD static inline double merit_list_denominator(const merit_preference_list_args *a,
@@ -92,17 +71,73 @@ MERIT_HD static inline void merit_list_tell(const merit_preference_list_args *a,
     m_count(diagnostics, MERIT_COUNTER_GROUP_TOO_LARGE, g->span.refusal == MERIT_LIST_TOO_LARGE);
 }
 
-// Ranks of the positives among all: flags of MERIT_LIST_COUNT_ and the reciprocal rank. behind:
-// negatives at or above the best positive.
-MERIT_HD static inline uint32_t merit_list_rank_flags(const merit_list_group *g)
+// Ranks of the positives among all: flags of MERIT_LIST_COUNT_.
+MERIT_HD static inline uint32_t merit_list_rank_flags(const merit_list_extremes *e)
 {
-    const uint32_t top1 = (uint32_t)(g->best_positive > g->best_negative);
-    const uint32_t top1_tie = (uint32_t)(g->best_positive >= g->best_negative);
-    const uint32_t many = (uint32_t)(g->worst_positive > g->best_negative);
-    const uint32_t many_tie = (uint32_t)(g->worst_positive >= g->best_negative);
+    const uint32_t top1 = (uint32_t)(e->best_positive > e->best_negative);
+    const uint32_t top1_tie = (uint32_t)(e->best_positive >= e->best_negative);
+    const uint32_t many = (uint32_t)(e->worst_positive > e->best_negative);
+    const uint32_t many_tie = (uint32_t)(e->worst_positive >= e->best_negative);
     return 1u << MERIT_LIST_COUNT_RANKED | top1 << MERIT_LIST_COUNT_TOP1_STRICT |
            top1_tie << MERIT_LIST_COUNT_TOP1_TIE | many << MERIT_LIST_COUNT_MANY_STRICT |
            many_tie << MERIT_LIST_COUNT_MANY_TIE;
+}
+
+MERIT_HD static inline merit_list_outcome merit_list_outcome_empty(void)
+{
+    merit_list_outcome o;
+    o.above = 0;
+    o.concordant = 0;
+    o.discordant = 0;
+    o.tied = 0;
+    return o;
+}
+
+// sum: of exp(x - x_max).
+MERIT_HD static inline float merit_list_lse(const merit_list_group *g, double sum)
+{
+    return m_round32(m_add64(g->x_max, m_log64(sum)));
+}
+
+// The group's loss, counters, and its share of loss and metrics for the fold over groups; once.
+MERIT_HD static inline void merit_list_record(const merit_preference_list_args *a,
+                                              const merit_list_group *g,
+                                              const merit_list_outcome *o)
+{
+    const int present = g->fate == MERIT_LIST_PRESENT;
+    const double lost = g->fate == MERIT_LIST_NAN ? m_nan64() : 0.0;
+    const double weighted = present ? m_mul64(g->weight, g->loss) : lost;
+    merit_list_tell(a, g);
+    if (a->io.group_loss != NULL) {
+        a->io.group_loss[g->group] = m_canonical32(m_round32(weighted));
+    }
+    if (!a->needs_fold) return;
+    const int ranked = present && a->io.metrics != NULL && merit_list_has_both(g);
+    const int valid = g->fate != MERIT_LIST_EMPTY;
+    const int invalid = g->fate == MERIT_LIST_NAN;
+    double *const sums = a->terms.sums + g->group;
+    const int64_t groups = a->d.groups.num_groups;
+    a->terms.flags[g->group] = (ranked ? merit_list_rank_flags(&g->extremes) : 0u) |
+                               (uint32_t)valid << MERIT_LIST_COUNT_VALID |
+                               (uint32_t)invalid << MERIT_LIST_COUNT_INVALID;
+    sums[MERIT_LIST_SUM_WEIGHTED * groups] = weighted;
+    if (a->terms.num_sums == 1) return;
+    sums[MERIT_LIST_SUM_LOSS * groups] = present ? g->loss : 0.0;
+    sums[MERIT_LIST_SUM_WEIGHT * groups] = present ? g->weight : 0.0;
+    sums[MERIT_LIST_SUM_RECIPROCAL_RANK * groups] =
+        ranked ? m_div64(1.0, (double)(1 + o->above)) : 0.0;
+    sums[MERIT_LIST_SUM_CONCORDANT * groups] = (double)o->concordant;
+    sums[MERIT_LIST_SUM_DISCORDANT * groups] = (double)o->discordant;
+    sums[MERIT_LIST_SUM_TIED * groups] = (double)o->tied;
+}
+
+// The same of a group that is not PRESENT.
+MERIT_HD static inline void merit_list_record_unread(const merit_preference_list_args *a,
+                                                     const merit_list_group *g)
+{
+    const merit_list_outcome none = merit_list_outcome_empty();
+    if (a->io.lse != NULL) a->io.lse[g->group] = g->fate == MERIT_LIST_NAN ? m_nan32() : 0.0f;
+    merit_list_record(a, g, &none);
 }
 
 // Totals ------------------------------------------------------------------------------------------

@@ -51,9 +51,12 @@ MERIT_HD static inline uint64_t merit_list_key(merit_list_item item, int64_t i)
     return rank << 32 | (uint64_t)i;
 }
 
-MERIT_HD static inline int64_t merit_list_key_item(uint64_t key)
+// Groups may overlap when offsets decrease; whatever then lies in their shared arrays, an item of a group
+// of this size comes out.
+MERIT_HD static inline int64_t merit_list_key_item(uint64_t key, int64_t size)
 {
-    return (int64_t)(key & 0xffffffffu);
+    const int64_t i = (int64_t)(key & 0xffffffffu);
+    return i < size ? i : 0;
 }
 
 MERIT_HD static inline int merit_list_key_is_stage(const merit_preference_list_args *a,

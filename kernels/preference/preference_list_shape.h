@@ -112,4 +112,100 @@ MERIT_HD static inline void merit_list_judge(const merit_preference_list_args *a
     }
 }
 
+// The scores are known, in sum (0 without centering): items are x from here on.
+MERIT_HD static inline void merit_list_settle(const merit_preference_list_args *a,
+                                              merit_list_group *g, double sum)
+{
+    if (a->d.center != MERIT_LIST_CENTER_NONE) {
+        g->mean = m_div64(sum, (double)g->shape.content.members);
+    }
+    g->x_min = merit_list_x(a, g, g->shape.s_min);
+    g->x_max = merit_list_x(a, g, g->shape.s_max);
+    g->settled = 1;
+}
+
+// Of disjoint sets of items. Commutes.
+MERIT_HD static inline merit_list_shape merit_list_shape_merge(merit_list_shape a,
+                                                               merit_list_shape b)
+{
+    a.content.members += b.content.members;
+    a.content.positives += b.content.positives;
+    a.content.negatives += b.content.negatives;
+    a.in_sets += b.in_sets;
+    a.saw |= b.saw;
+    a.s_min = b.s_min < a.s_min ? b.s_min : a.s_min;
+    a.s_max = b.s_max > a.s_max ? b.s_max : a.s_max;
+    a.key_min = b.key_min < a.key_min ? b.key_min : a.key_min;
+    a.key_max = b.key_max > a.key_max ? b.key_max : a.key_max;
+    return a;
+}
+
+// Extremes ----------------------------------------------------------------------------------------
+
+MERIT_HD static inline merit_list_extremes merit_list_extremes_empty(void)
+{
+    merit_list_extremes e;
+    e.best_positive = -m_inf64();
+    e.worst_positive = m_inf64();
+    e.best_negative = -m_inf64();
+    e.found = 0;
+    return e;
+}
+
+MERIT_HD static inline merit_list_extremes merit_list_extremes_merge(merit_list_extremes a,
+                                                                     merit_list_extremes b)
+{
+    a.best_positive = b.best_positive > a.best_positive ? b.best_positive : a.best_positive;
+    a.worst_positive = b.worst_positive < a.worst_positive ? b.worst_positive : a.worst_positive;
+    a.best_negative = b.best_negative > a.best_negative ? b.best_negative : a.best_negative;
+    a.found |= b.found;
+    return a;
+}
+
+// From extremes of scores to those of x, which rises with the score.
+MERIT_HD static inline void merit_list_settle_extremes(const merit_preference_list_args *a,
+                                                       merit_list_group *g)
+{
+    merit_list_extremes *const e = &g->extremes;
+    if (e->found & MERIT_LIST_POSITIVE) {
+        e->best_positive = merit_list_x(a, g, e->best_positive);
+        e->worst_positive = merit_list_x(a, g, e->worst_positive);
+    }
+    if (e->found & MERIT_LIST_NEGATIVE) e->best_negative = merit_list_x(a, g, e->best_negative);
+}
+
+// Whether an item is what the metrics call positive.
+MERIT_HD static inline int merit_list_is_positive(const merit_preference_list_args *a,
+                                                  const merit_list_group *g, merit_list_item item)
+{
+    switch (a->d.mode) {
+    case MERIT_LIST_MODE_PLACKETT_LUCE: return item.key == g->shape.key_min;
+    case MERIT_LIST_MODE_ALL_PAIRS: return item.key == g->shape.key_max;
+    case MERIT_LIST_MODE_ANCHORED: return (item.state & MERIT_LIST_POSITIVE) != 0;
+    default:
+        if (a->d.target == MERIT_LIST_TARGET_WEIGHTS) return item.key > 0.0;
+        return (item.state & MERIT_LIST_TARGET) != 0;
+    }
+}
+
+MERIT_HD static inline int merit_list_is_negative(const merit_preference_list_args *a,
+                                                  const merit_list_group *g, merit_list_item item)
+{
+    if (a->d.mode == MERIT_LIST_MODE_ANCHORED) return (item.state & MERIT_LIST_NEGATIVE) != 0;
+    return !merit_list_is_positive(a, g, item);
+}
+
+MERIT_HD static inline int merit_list_has_both(const merit_list_group *g)
+{
+    return g->extremes.found == (MERIT_LIST_POSITIVE | MERIT_LIST_NEGATIVE);
+}
+
+// A negative at or above the best positive.
+MERIT_HD static inline int merit_list_is_above(const merit_preference_list_args *a,
+                                               const merit_list_group *g, merit_list_item item)
+{
+    return (item.state & MERIT_LIST_MEMBER) != 0 && merit_list_is_negative(a, g, item) &&
+           item.x >= g->extremes.best_positive;
+}
+
 #endif

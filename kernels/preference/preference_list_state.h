@@ -43,6 +43,14 @@ typedef enum merit_list_fate {
     MERIT_LIST_PRESENT = 3
 } merit_list_fate;
 
+// Of x (of a score, before it is settled): best and worst of the positives, best of the negatives.
+typedef struct merit_list_extremes {
+    double best_positive; // -inf without any
+    double worst_positive; // inf
+    double best_negative; // -inf
+    int32_t found; // MERIT_LIST_POSITIVE, MERIT_LIST_NEGATIVE
+} merit_list_extremes;
+
 typedef struct merit_list_group {
     int64_t group;
     merit_list_span span;
@@ -63,8 +71,39 @@ typedef struct merit_list_group {
     double top_negative, sum_negative;
     double joint; // PRODUCT: s(A + B)
     double slope_mean; // of dx
-    double best_positive, worst_positive, best_negative; // of x: metrics
+    merit_list_extremes extremes;
     double loss;
 } merit_list_group;
+
+// What the metrics count in a group.
+typedef struct merit_list_outcome {
+    int64_t above; // negatives at or above the best positive
+    int64_t concordant, discordant, tied; // ALL_PAIRS
+} merit_list_outcome;
+
+// A tile of a group of the split schedule. sums: what the phase adds up.
+enum { MERIT_LIST_SPLIT_SUMS = 3 };
+
+typedef struct merit_list_partial {
+    merit_list_shape shape;
+    merit_list_extremes extremes;
+    double sums[MERIT_LIST_SPLIT_SUMS];
+} merit_list_partial;
+
+// A group of the split schedule, between its phases.
+typedef struct merit_list_split {
+    merit_list_group g;
+    merit_list_outcome outcome;
+    int64_t first_tile; // of its partials
+    uint32_t done; // units of the phase that are finished
+} merit_list_split;
+
+// Phases of the split schedule, a launch each; WRITE is part of TERMS where it need not wait for it.
+enum {
+    MERIT_LIST_PHASE_SHAPE = 0, // counts, ranges, sums of scores and weights
+    MERIT_LIST_PHASE_SUMS = 1, // of exponentials; ALL_PAIRS: xs and keys
+    MERIT_LIST_PHASE_TERMS = 2, // losses of items, mean slope; ALL_PAIRS: pairs
+    MERIT_LIST_PHASE_WRITE = 3 // gradients
+};
 
 #endif

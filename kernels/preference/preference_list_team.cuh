@@ -98,6 +98,18 @@ MERIT_DEVICE double list_canonical(LIST_WORK *w, int64_t count, Term term)
     return sum;
 }
 
+// The sum over one tile of the group.
+MERIT_DEVICE_CALL double list_tile_sum(ListWork<kTeamBlockWide> *w, int64_t tile,
+                                       merit_list_term_kind kind)
+{
+    const int64_t size = w->g.span.size;
+    return team_sum(w->team, [&](int slot) {
+        const int64_t i = tile * MERIT_TILE + team_element(w->team, slot);
+        int saw = 0;
+        return i < size ? merit_list_term(w->a, &w->g, kind, list_item(w, i, &saw)) : 0.0;
+    });
+}
+
 LIST_FUNCTION double list_sum(LIST_WORK *w, merit_list_term_kind kind)
 {
     return list_canonical(w, w->g.span.size, [&](int64_t i) {
@@ -204,11 +216,13 @@ MERIT_DEVICE void list_run_forth(LIST_WORK *w, int64_t count)
     if (w->team.rank < kWarpSize) list_run(w->losses, w->losses, count, w->team.rank, false);
 }
 
-LIST_FUNCTION void list_meet_all(LIST_WORK *w, merit_list_gathered *counts)
+LIST_FUNCTION void list_meet(LIST_WORK *w, int64_t first, int64_t count,
+                             merit_list_gathered *counts)
 {
     const int64_t size = w->g.span.size;
-    LIST_EACH(w, i, size)
+    LIST_EACH(w, n, count)
     {
+        const int64_t i = first + n;
         merit_list_gathered mine = {0.0, 0.0, 0, 0, 0};
         const double x = w->xs[i];
         const double key = m_from_bits64(w->keys[i]);
