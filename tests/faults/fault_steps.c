@@ -19,7 +19,7 @@ static merit_status create(fault_world *w)
     return fault_create(&w->ctx);
 }
 
-static merit_status init_workspace(fault_world *w)
+merit_status fault_reset_workspace(fault_world *w)
 {
     return merit_workspace_init(w->ctx, w->workspace, WORKSPACE_BYTES, NULL);
 }
@@ -194,6 +194,25 @@ static merit_status lists_many(fault_world *w)
     return lists(w, LARGE_GROUP);
 }
 
+static merit_status lists_long(fault_world *w)
+{
+    merit_preference_list_desc desc;
+    merit_preference_list_desc_init(&desc, sizeof desc);
+    desc.groups.num_groups = 1;
+    desc.groups.group_size = LARGE_GROUP;
+    desc.num_items = LARGE_GROUP;
+    desc.center = MERIT_LIST_CENTER_MEAN;
+    const merit_preference_list_io io = {.struct_size = sizeof io,
+                                         .scores = w->rewards,
+                                         .target_index = w->best,
+                                         .loss = w->loss,
+                                         .grad_scores = w->advantages};
+    size_t bytes;
+    const merit_status status = merit_preference_list_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_preference_list(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
 static merit_status levels(fault_world *w)
 {
     merit_preference_ordinal_desc desc;
@@ -214,7 +233,7 @@ static merit_status levels(fault_world *w)
 
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
-    {"merit_workspace_init", "a workspace", init_workspace, 0},
+    {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
     {"merit_advantage_group", "uniform groups", group_uniform, 0},
     {"merit_advantage_group", "batch statistics", group_batch, 0},
     {"merit_advantage_group", "offsets of unknown size", group_offsets, 0},
@@ -229,6 +248,7 @@ const fault_step fault_steps[] = {
     {"merit_preference_pair", "pairs whose weights are summed first", pairs_counted, 0},
     {"merit_preference_list", "few lists", lists_few, 0},
     {"merit_preference_list", "many lists", lists_many, 0},
+    {"merit_preference_list", "a long list", lists_long, 0},
     {"merit_preference_ordinal", "levels", levels, 0},
 };
 

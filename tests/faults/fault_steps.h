@@ -32,4 +32,7 @@ extern const int fault_num_steps;
 void fault_fill(fault_world *w);
 void fault_release(fault_world *w);
 
+// Zeroes the workspace: a failed call leaves its tickets as they were.
+merit_status fault_reset_workspace(fault_world *w);
+
 #endif

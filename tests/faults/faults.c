@@ -54,6 +54,7 @@ static void expect_refusal(fault_world *w, const fault_step *s, merit_status sta
 
 static void recover(fault_world *w, const fault_step *s)
 {
+    if (!s->creates) fault_reset_workspace(w);
     const merit_status status = s->call(w);
     expect(status == MERIT_STATUS_OK, s, "the call after the fault is %s: %s",
            merit_status_string(status), merit_context_last_error(w->ctx));

@@ -254,6 +254,82 @@ static void check_spread(int64_t num_segments, int64_t size)
     simt_free(out);
 }
 
+// preference_list ---------------------------------------------------------------------------------
+
+typedef struct list_outputs {
+    float *grad, *group_loss;
+    double loss;
+    merit_preference_list_metrics metrics;
+} list_outputs;
+
+static merit_status list_call(merit_context *ctx, const merit_preference_list_desc *desc,
+                              const float *scores, const int32_t *ranks, list_outputs *o)
+{
+    size_t bytes = 0;
+    merit_status status = merit_preference_list_workspace(ctx, desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    void *const workspace = memory(bytes);
+    status = merit_workspace_init(ctx, workspace, bytes, NULL);
+    merit_preference_list_io io = {.struct_size = sizeof io,
+                                   .scores = scores,
+                                   .grad_scores = o->grad,
+                                   .group_loss = o->group_loss,
+                                   .loss = &o->loss,
+                                   .metrics = &o->metrics};
+    if (desc->mode == MERIT_LIST_MODE_CROSS_ENTROPY) io.target_index = ranks;
+    if (desc->mode == MERIT_LIST_MODE_ALL_PAIRS) io.labels = scores;
+    if (desc->mode == MERIT_LIST_MODE_PLACKETT_LUCE) io.ranks = ranks;
+    if (status == MERIT_STATUS_OK) {
+        status = merit_preference_list(ctx, desc, &io, workspace, bytes, NULL);
+    }
+    simt_free(workspace);
+    return status;
+}
+
+static void check_lists(const char *preset, int64_t num_groups, int64_t size)
+{
+    char what[128];
+    snprintf(what, sizeof what, "preference_list %s, %d groups of %d", preset, (int)num_groups,
+             (int)size);
+    int64_t *const offsets = uneven_offsets(num_groups, size);
+    merit_preference_list_desc desc;
+    merit_preference_list_desc_init(&desc, sizeof desc);
+    merit_preference_list_preset(preset, &desc);
+    desc.center = MERIT_LIST_CENTER_MEAN;
+    desc.groups.num_groups = num_groups;
+    desc.groups.offsets = offsets;
+    desc.num_items = offsets[num_groups];
+    const size_t items = (size_t)desc.num_items, groups = (size_t)num_groups;
+    float *const scores = memory(items * sizeof *scores);
+    int32_t *const ranks = memory(items * sizeof *ranks);
+    for (size_t i = 0; i < items; i++) {
+        scores[i] = (float)draw(1000) / 250.0f;
+        ranks[i] = (int32_t)draw(12);
+    }
+    list_outputs all[1 + NUM_SEEDS];
+    memset(all, 0, sizeof all);
+    for (uint64_t i = 0; i <= NUM_SEEDS; i++) {
+        list_outputs *const o = &all[i];
+        merit_context *const ctx = i == 0 ? cpu : simt;
+        o->grad = memory(items * sizeof *o->grad);
+        o->group_loss = memory(groups * sizeof *o->group_loss);
+        if (i > 0) simt_set_seed(2 * (i - 1));
+        const merit_status status = list_call(ctx, &desc, scores, ranks, o);
+        judge(what, ctx, status,
+              memcmp(all[0].grad, o->grad, items * sizeof *o->grad) == 0 &&
+                  memcmp(all[0].group_loss, o->group_loss, groups * sizeof *o->group_loss) == 0 &&
+                  memcmp(&all[0].metrics, &o->metrics, sizeof o->metrics) == 0 &&
+                  all[0].loss == o->loss);
+    }
+    for (int i = 0; i <= NUM_SEEDS; i++) {
+        simt_free(all[i].grad);
+        simt_free(all[i].group_loss);
+    }
+    simt_free(offsets);
+    simt_free(scores);
+    simt_free(ranks);
+}
+
 int main(void)
 {
     if (merit_context_create_on(merit_backend_best_cpu(NULL), NULL, &cpu) != MERIT_STATUS_OK ||
@@ -283,6 +359,12 @@ int main(void)
     }
     check_spread(40, 300);
     check_spread(2000, 3);
+    check_lists("yojo", 20, 40); // a warp each
+    check_lists("yojo", 3, 3000); // a block
+    check_lists("yojo", 2, 25000); // several blocks for one group
+    check_lists("instruct_gpt", 9, 300);
+    check_lists("instruct_gpt", 2, 1400);
+    check_lists("plackett_luce", 3, 500);
     merit_context_destroy(cpu);
     merit_context_destroy(simt);
     return failures > 0;

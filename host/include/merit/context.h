@@ -56,7 +56,8 @@ MERIT_API const char *merit_context_last_error(const merit_context *ctx);
 MERIT_API const char *merit_context_backend(const merit_context *ctx);
 
 // Zeroes a workspace before its first use, on the stream. One call per allocation is enough:
-// operations leave their ticket words at zero. `workspace` may be NULL when bytes is 0.
+// operations leave their ticket words at zero, but for a call that fails with CUDA_ERROR: then zero
+// it again. `workspace` may be NULL when bytes is 0.
 MERIT_API merit_status merit_workspace_init(merit_context *ctx, void *workspace,
                                             size_t workspace_bytes, merit_stream stream);
 

@@ -376,8 +376,10 @@ MERIT_API merit_status merit_preference_list_workspace(merit_context *ctx,
 // Precision: centering and x in binary64, x - max rounded to binary32 before exp, PLACKETT_LUCE in
 // binary64; sums of exponentials, stages and pairs in binary64. A group of m terms: loss and dx
 // within 8 m 2^-24, plus 4 2^-24 of the loss. Levels: run_to_run, batch_invariant, launch_invariant,
-// isa_invariant, cpu_gpu_equal. One launch; two for MEAN_VALID with gradients over more than 16384
-// groups. Statuses: INVALID_ARGUMENT (NULL where a mode needs an array, tau <= 0, values out of
+// isa_invariant, cpu_gpu_equal. One launch; one more for MEAN_VALID with gradients over more than 16384
+// groups. Groups beyond 16384 items (ALL_PAIRS: 1024) are spread over the whole GPU: two to four more
+// launches, also of calls that merely may hold such a group: set groups.max_size where it is known.
+// PLACKETT_LUCE always ranks a group in one block. Statuses: INVALID_ARGUMENT (NULL where a mode needs an array, tau <= 0, values out of
 // their range, stride < 1, an array that the mode does not use, unknown enum value, overlap),
 // UNSUPPORTED (uniform groups above the mode's limit), WORKSPACE_TOO_SMALL, CUDA_ERROR.
 MERIT_API merit_status merit_preference_list(merit_context *ctx,
