@@ -8,17 +8,14 @@
 
 #define COUNT(array) ((int64_t)(sizeof(array) / sizeof((array)[0])))
 
-static const char *const presets[] = {"yojo",         "op_gfn", "plackett_luce", "instruct_gpt",
-                                      "real.product", "real",   "real.bce",      "pacs"};
-
 TK_TEST(preference_list, every_mode_agrees_with_the_oracle_over_ragged_sizes)
 {
     const int64_t sizes[] = {3, 0, 1, 2, 31, 32, 33, 64, 100, 255, 256, 257, 5, 4, 2, 300, 7, 1, 8};
     list_random l = list_random_make(sizes, COUNT(sizes), 11);
-    for (size_t k = 0; k < sizeof presets / sizeof presets[0]; k++) {
+    for (size_t k = 0; k < LIST_NUM_MODES; k++) {
         for (int variant = 0; variant < 4; variant++) {
-            tk_case("%s, variant %d", presets[k], variant);
-            list_case c = list_random_case(&l, presets[k]);
+            tk_case("%s, variant %d", list_modes[k], variant);
+            list_case c = list_random_case(&l, list_modes[k]);
             if (variant == 1) c.io.mask = l.mask;
             if (variant == 2) {
                 c.d.groups.index = l.index;
@@ -45,11 +42,11 @@ TK_TEST(preference_list, every_mode_agrees_with_the_oracle_over_ragged_sizes)
 TK_TEST(preference_list, groups_of_several_tiles_agree_with_the_oracle)
 {
     const int64_t large[] = {1025, 2048, 2049, 5, 4100};
-    for (size_t k = 0; k < sizeof presets / sizeof presets[0]; k++) {
-        const int pairs = strcmp(presets[k], "instruct_gpt") == 0;
+    for (size_t k = 0; k < LIST_NUM_MODES; k++) {
+        const int pairs = strcmp(list_modes[k], "instruct_gpt") == 0;
         list_random l = list_random_make(large, pairs ? 3 : COUNT(large), 12 + k);
-        tk_case("%s", presets[k]);
-        list_case c = list_random_case(&l, presets[k]);
+        tk_case("%s", list_modes[k]);
+        list_case c = list_random_case(&l, list_modes[k]);
         c.d.center = k % 2 == 0 ? MERIT_LIST_CENTER_MEAN : c.d.center;
         c.io.mask = l.mask;
         list_check(tk, &c);

@@ -52,6 +52,7 @@ MERIT_DEVICE bool list_for_split(const ListArgs &a, int64_t group)
     merit_list_split *const entry = &a.split_groups[at];
     entry->g = g;
     entry->outcome = merit_list_outcome_empty();
+    entry->size = span.size;
     entry->first_tile = first;
     entry->done = 0;
     return true;
@@ -312,10 +313,10 @@ MERIT_DEVICE void run_split_phase(BlockWork *w)
     const uint32_t listed = listed_groups(a);
     for (uint32_t n = 0; n < listed; n++) {
         merit_list_split *const entry = &a.split_groups[n];
-        const int64_t units = (entry->g.span.size + unit_items - 1) / unit_items;
+        const int64_t units = (entry->size + unit_items - 1) / unit_items;
         int64_t unit = first_split_unit(n);
         if (unit >= units) continue;
-        w->g = entry->g;
+        w->g = entry->g; // written again only when this block, too, has done its units
         if (a.keys != NULL) {
             w->keys = a.keys + w->g.span.begin;
             w->xs = a.xs + w->g.span.begin;

@@ -94,6 +94,7 @@ typedef struct merit_list_partial {
 typedef struct merit_list_split {
     merit_list_group g;
     merit_list_outcome outcome;
+    int64_t size; // of the group; with the next, never written again
     int64_t first_tile; // of its partials
     uint32_t done; // units of the phase that are finished
 } merit_list_split;

@@ -66,3 +66,36 @@ list_case list_random_case(const list_random *l, const char *preset)
     if (c.d.mode == MERIT_LIST_MODE_ANCHORED) c.io.signs = l->signs;
     return c;
 }
+
+list_targets list_targets_make(uint64_t seed)
+{
+    tk_random random = {seed};
+    list_targets t;
+    for (int i = 0; i < 256; i++) {
+        t.ranks[i] = (int32_t)tk_below(&random, 9) - 1;
+        t.weights[i] = (float)tk_below(&random, 3);
+        t.labels[i] = (float)tk_below(&random, 4);
+        t.signs[i] = (int8_t)(tk_below(&random, 3) - 1);
+    }
+    t.ranks[0] = 0, t.weights[0] = 1, t.signs[0] = 1, t.signs[1] = -1;
+    t.labels[0] = 5;
+    for (int i = 0; i < 64; i++) {
+        t.index[i] = i % 2;
+    }
+    return t;
+}
+
+void list_targets_set(list_case *c, const list_targets *t)
+{
+    const int weights = c->d.target == MERIT_LIST_TARGET_WEIGHTS;
+    const int cross_entropy = c->d.mode == MERIT_LIST_MODE_CROSS_ENTROPY;
+    c->io.target_index = cross_entropy && !weights ? t->index : NULL;
+    c->io.weights = cross_entropy && weights ? t->weights : NULL;
+    c->io.ranks = c->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE ? t->ranks : NULL;
+    c->io.labels = c->d.mode == MERIT_LIST_MODE_ALL_PAIRS ? t->labels : NULL;
+    c->io.signs = c->d.mode == MERIT_LIST_MODE_ANCHORED ? t->signs : NULL;
+    if (!(c->d.tau > 0)) c->d.tau = 1;
+}
+
+const char *const list_modes[LIST_NUM_MODES] = {
+    "yojo", "op_gfn", "plackett_luce", "instruct_gpt", "real.product", "real", "real.bce", "pacs"};

@@ -1,0 +1,105 @@
+// preference_list: values at the ends of their ranges.
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "list_random.h"
+
+static void expect_no_nan(const list_result *r, int64_t R)
+{
+    TK_EXPECT(!isnan(r->loss), "the loss is NaN");
+    for (int64_t i = 0; i < R; i++) {
+        TK_EXPECT(!isnan(r->grad[i]), "gradient %lld is NaN", (long long)i);
+    }
+}
+
+TK_TEST(preference_list, finite_scores_never_give_nan)
+{
+    static const float sizes[] = {88.7f, 1e4f, 1e30f, FLT_MAX, FLT_MIN, 0x1p-149f};
+    const list_targets t = list_targets_make(7);
+    for (int k = 0; k < LIST_NUM_MODES; k++) {
+        for (int j = 0; j < 6; j++) {
+            const float s[] = {sizes[j],      -sizes[j], 0,         sizes[j] / 2,
+                               -sizes[j] / 3, 1,         -sizes[j], sizes[j]};
+            for (int center = 0; center < 3; center++) {
+                list_case c = list_one(list_modes[k], s, 8);
+                list_targets_set(&c, &t);
+                c.d.center = center;
+                list_result r = list_run(tk, &c);
+                tk_case("%s, %g", list_modes[k], (double)sizes[j]);
+                expect_no_nan(&r, 8);
+                list_free(&r);
+                c.d.tau = FLT_MIN;
+                list_result q = list_run(tk, &c);
+                expect_no_nan(&q, 8);
+                list_free(&q);
+            }
+        }
+    }
+}
+
+// Gaps of 1e4 in rank order: each stage is decided, forwards and backwards.
+TK_TEST(preference_list, wide_gaps_stay_exact_in_rank_order)
+{
+    enum { N = 70 };
+    float s[N];
+    int32_t ranks[N];
+    for (int i = 0; i < N; i++) {
+        s[i] = -1e4f * (float)i;
+        ranks[i] = i;
+    }
+    list_case c = list_one("plackett_luce", s, N);
+    c.io.ranks = ranks;
+    list_expect(tk, &c, 0, (double[N]){0});
+    double grad[N];
+    double loss = 0;
+    for (int i = 0; i < N; i++) {
+        ranks[i] = N - 1 - i;
+        loss += i < N - 1 ? 1e4 * (N - 1 - i) : 0;
+        grad[i] = i == 0 ? N - 1 : -1;
+    }
+    list_expect(tk, &c, loss, grad);
+}
+
+TK_TEST(preference_list, minus_infinity_is_a_member_of_probability_zero)
+{
+    const float s[] = {1, -INFINITY, 2}, without[] = {1, 2};
+    const int32_t index = 0, ranks[] = {0, -1, 1}, fewer[] = {0, 1};
+    list_case a = list_one("yojo", s, 3), b = list_one("yojo", without, 2);
+    a.io.target_index = b.io.target_index = &index;
+    for (int k = 0; k < 2; k++) {
+        list_result x = list_run(tk, &a), y = list_run(tk, &b);
+        const double grad[] = {x.grad[0], x.grad[2]};
+        tk_expect_close(&x.loss, &y.loss, 1, 1e-7, 0);
+        tk_expect_close(grad, y.grad, 2, 1e-7, 0);
+        TK_EXPECT(x.grad[1] == 0, "%g", x.grad[1]);
+        TK_EXPECT(x.diagnostics.count[MERIT_COUNTER_NONFINITE] == 0, "counted");
+        list_free(&x), list_free(&y);
+        a = list_one("listmle", s, 3), b = list_one("listmle", without, 2);
+        a.io.ranks = ranks, b.io.ranks = fewer;
+    }
+}
+
+TK_TEST(preference_list, masked_items_may_hold_anything)
+{
+    const float s[] = {1, NAN, 0.5f, INFINITY, 2, 0}, plain[] = {1, 0, 0.5f, 0, 2, 0};
+    const uint8_t mask[] = {1, 0, 255, 0, 1, 1};
+    list_targets t = list_targets_make(8), u = t;
+    t.weights[1] = NAN, t.labels[1] = NAN, t.ranks[1] = -7, t.signs[1] = 9;
+    u.weights[1] = 0, u.labels[1] = 0, u.ranks[1] = 0, u.signs[1] = 0;
+    t.index[0] = u.index[0] = 4;
+    for (int k = 0; k < LIST_NUM_MODES; k++) {
+        list_case a = list_one(list_modes[k], s, 6), b = list_one(list_modes[k], plain, 6);
+        list_targets_set(&a, &t), list_targets_set(&b, &u);
+        a.io.mask = b.io.mask = mask;
+        list_result x = list_run(tk, &a), y = list_run(tk, &b);
+        tk_case("%s", list_modes[k]);
+        tk_expect_bits(&x.loss, &y.loss, 1, 8);
+        tk_expect_bits(x.grad_raw, y.grad_raw, 6, 4);
+        tk_expect_bits(&x.diagnostics, &y.diagnostics, 1, sizeof x.diagnostics);
+        const uint32_t zero = 0;
+        tk_expect_bits((char *)x.grad_raw + 4, &zero, 1, 4);
+        list_free(&x), list_free(&y);
+    }
+}
