@@ -6,8 +6,6 @@
 
 #include "ordinal_random.h"
 
-static const uint32_t zeros[3];
-
 TK_TEST(preference_ordinal, finite_logits_never_give_nan)
 {
     static const float sizes[] = {88.7f, 1e4f, 1e12f, 0x1p41f, 0x1p51f, 1e30f, FLT_MAX, FLT_MIN};
