@@ -214,8 +214,14 @@ static void common_logistic(preference_common_chunk *c, int count, const double 
         largest = size > largest ? size : largest;
     }
     if (largest <= m_bits32(80.0f)) {
+        float t[COMMON_PAIRS], t_lo[COMMON_PAIRS]; // two loops: see preference_pair_plain_cpu.h
         for (int j = 0; j < count; j++) {
-            const merit_logistic l = m_logistic_near(logit[j]);
+            const merit_pair32 e = m_logistic_near_exp(logit[j]);
+            t[j] = e.hi;
+            t_lo[j] = e.lo;
+        }
+        for (int j = 0; j < count; j++) {
+            const merit_logistic l = m_logistic_of(logit[j], t[j], t_lo[j]);
             c->softplus[j] = l.softplus;
             c->sigmoid[j] = l.sigmoid;
         }

@@ -13,19 +13,19 @@
 #endif
 
 enum {
-    PLAIN_BLOCK = 32, // pairs that are worked on together: what the registers hold
+    PLAIN_BLOCK = 128, // pairs whose steps alternate with each other; a part of MERIT_LANES
     PLAIN_STREAM_PAIRS = 1 << 20, // gradients of as many do not fit a cache
     PLAIN_CACHE_LINE = 64
 };
 
 typedef struct preference_plain_chunk {
-    float z[MERIT_LANES];
+    float x[MERIT_LANES]; // -z
     float loss[MERIT_LANES];
     float gradient[MERIT_LANES]; // s(-z), then times the scale
 } preference_plain_chunk;
 
 typedef enum preference_plain_kind {
-    PREFERENCE_PLAIN_NEAR, // abs(z) <= 80: m_logistic_near
+    PREFERENCE_PLAIN_NEAR, // abs(x) <= 80: m_logistic_near
     PREFERENCE_PLAIN_FAR,
     PREFERENCE_PLAIN_SPECIAL // NaN or infinity among the differences
 } preference_plain_kind;
@@ -35,9 +35,9 @@ static preference_plain_kind preference_plain_read(const float *chosen, const fl
 {
     uint32_t largest = 0; // the order of binary32 words without a sign is that of their values
     for (int i = 0; i < count; i++) {
-        const float z = m_sub(chosen[i], rejected[i]);
-        const uint32_t size = m_bits32(z) & 0x7fffffffu;
-        c->z[i] = z;
+        const float x = m_sub(rejected[i], chosen[i]);
+        const uint32_t size = m_bits32(x) & 0x7fffffffu;
+        c->x[i] = x;
         largest = size > largest ? size : largest;
     }
     if (largest >= 0x7f800000u) return PREFERENCE_PLAIN_SPECIAL;
@@ -47,14 +47,14 @@ static preference_plain_kind preference_plain_read(const float *chosen, const fl
 static inline void preference_plain_prefetch(const float *scores)
 {
     for (int i = 0; i < PLAIN_BLOCK * (int)sizeof(float); i += PLAIN_CACHE_LINE) {
-        __builtin_prefetch((const char *)scores + i, 0, 2);
+        __builtin_prefetch((const char *)scores + i, 0, 3);
     }
 }
 
 static void preference_plain_any_chunk(preference_plain_chunk *c, int count)
 {
     for (int i = 0; i < count; i++) {
-        const merit_logistic l = m_logistic(-c->z[i]);
+        const merit_logistic l = m_logistic(c->x[i]);
         c->loss[i] = l.softplus;
         c->gradient[i] = l.sigmoid;
     }
@@ -131,6 +131,8 @@ static void preference_plain_write(const preference_plain_target *t, int count,
 
 // A whole chunk of near differences under a scale that is a binary32: losses into the lanes, gradients
 // to their places, in blocks, so that the memory's part of one hides behind the arithmetic of the next.
+// Two loops, because the operations of a pair form one long chain: a CPU looks ahead over some hundred
+// operations, and half the chain at a time lets it work on twice as many pairs at once.
 // The next chunk of the scores is prefetched; past the end of the arrays that is harmless.
 static void preference_plain_near_chunk(const float *next_chosen, const float *next_rejected,
                                         float scale, double *lanes,
@@ -140,8 +142,14 @@ static void preference_plain_near_chunk(const float *next_chosen, const float *n
     for (int start = 0; start < MERIT_LANES; start += PLAIN_BLOCK) {
         preference_plain_prefetch(next_chosen + start);
         preference_plain_prefetch(next_rejected + start);
+        float t[PLAIN_BLOCK], t_lo[PLAIN_BLOCK];
+        for (int i = 0; i < PLAIN_BLOCK; i++) {
+            const merit_pair32 e = m_logistic_near_exp(c->x[start + i]);
+            t[i] = e.hi;
+            t_lo[i] = e.lo;
+        }
         for (int i = start; i < start + PLAIN_BLOCK; i++) {
-            const merit_logistic l = m_logistic_near(-c->z[i]);
+            const merit_logistic l = m_logistic_of(c->x[i], t[i - start], t_lo[i - start]);
             c->loss[i] = l.softplus;
             c->gradient[i] = m_mul(scale, l.sigmoid);
         }
