@@ -29,6 +29,10 @@ static const struct {
     {"bad_region", MERIT_COUNTER_BAD_REGION},
     {"bad_rank", MERIT_COUNTER_BAD_RANK},
     {"empty_group", MERIT_COUNTER_EMPTY_GROUP},
+    {"unsorted", MERIT_COUNTER_UNSORTED},
+    {"bad_count", MERIT_COUNTER_BAD_COUNT},
+    {"bad_action", MERIT_COUNTER_BAD_ACTION},
+    {"bad_tau", MERIT_COUNTER_BAD_TAU},
 };
 enum { NUM_COUNTERS = (int)(sizeof counters / sizeof counters[0]) };
 

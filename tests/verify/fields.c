@@ -171,11 +171,15 @@ static bool set_list(const field *f, json_t *value, void *base, const char *key,
     if (!json_is_array(value) || n > MAX_LIST) {
         return case_fail(error, "%s is not an array of at most %d", key, MAX_LIST);
     }
-    void *const list = take(memory, n, f->element_bytes);
+    // Room for as many as the operation may read, whatever the sizes say.
+    const size_t room = n > (size_t)f->length ? n : (size_t)f->length;
+    void *const list = take(memory, room, f->element_bytes);
     if (list == NULL) return case_fail(error, "no memory for %s", key);
     const int32_t count = (int32_t)n;
     memcpy((unsigned char *)base + f->offset, &list, sizeof list);
-    memcpy((unsigned char *)base + f->count_offset, &count, sizeof count);
+    if (f->count_offset != 0) {
+        memcpy((unsigned char *)base + f->count_offset, &count, sizeof count);
+    }
     return set_elements(f, value, list, key, memory, error);
 }
 

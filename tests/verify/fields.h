@@ -17,7 +17,7 @@ typedef enum field_type {
     FIELD_ENUM, // int32_t: a name of `values`, or an integer, taken as it is
     FIELD_OBJECT, // a struct in place
     FIELD_ARRAY, // `length` elements in place
-    FIELD_LIST // pointer to any number of elements; their number goes to count_offset
+    FIELD_LIST // pointer to any number of elements; their number goes to count_offset, if that is not 0
 } field_type;
 
 typedef struct field_value {
@@ -32,8 +32,8 @@ typedef struct field {
     const field_value *values; // ENUM; a NULL name ends it
     const struct field *inner; // OBJECT: its fields; ARRAY, LIST: one field, the element
     size_t element_bytes; // ARRAY, LIST
-    int32_t length; // ARRAY
-    size_t count_offset; // LIST: int32_t
+    int32_t length; // ARRAY; LIST: elements that there is room for, zeros behind those given
+    size_t count_offset; // LIST: int32_t; 0: nowhere
 } field;
 
 #define FIELD_OF(type_, kind, member)                                            \

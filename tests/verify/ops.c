@@ -3,11 +3,12 @@
 #include <string.h>
 
 extern const case_op case_advantage_group, case_group_index, case_advantage_spread,
-    case_preference_pair, case_preference_list, case_preference_ordinal;
+    case_preference_pair, case_preference_list, case_preference_ordinal, case_dominance_pairwise;
 
 static const case_op *const ops[] = {
-    &case_advantage_group, &case_group_index,     &case_advantage_spread,
-    &case_preference_pair, &case_preference_list, &case_preference_ordinal,
+    &case_advantage_group,    &case_group_index,     &case_advantage_spread,
+    &case_preference_pair,    &case_preference_list, &case_preference_ordinal,
+    &case_dominance_pairwise,
 };
 
 const case_op *case_op_at(int i)

@@ -8,6 +8,7 @@
 
 #include "advantage.h"
 #include "context.h"
+#include "dominance.h"
 #include "preference.h"
 #include "status.h"
 #include "types.h"

@@ -69,7 +69,11 @@ typedef enum merit_counter {
     MERIT_COUNTER_ZERO_DENOMINATOR = 18, // routes with valid pairs and a denominator of 0
     MERIT_COUNTER_BAD_REGION = 19, // level regions that are empty or admit no pair
     MERIT_COUNTER_BAD_RANK = 20, // ranks below -1
-    MERIT_COUNTER_EMPTY_GROUP = 21 // groups without anything to take a loss of
+    MERIT_COUNTER_EMPTY_GROUP = 21, // groups without anything to take a loss of
+    MERIT_COUNTER_UNSORTED = 22, // rows whose levels should rise and do not
+    MERIT_COUNTER_BAD_COUNT = 23, // rows with a count of targets outside [0, N']
+    MERIT_COUNTER_BAD_ACTION = 24, // rows without an action inside [0, A)
+    MERIT_COUNTER_BAD_TAU = 25 // rows with a quantile level outside [0, 1]
 } merit_counter;
 
 #define MERIT_NUM_COUNTERS 64

@@ -1,0 +1,96 @@
+// dominance: the defaults and what each named preset changes of them.
+#include "dominance_presets.h"
+
+#include <string.h>
+
+#include "check.h"
+
+// A row names only what differs, so it overrides the defaults that precede it.
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+#define COUNT(presets) (int32_t)(sizeof(presets) / sizeof(presets)[0])
+
+// The row named `name`, or NULL with the sentence in *status. fields: where the options of the
+// caller's descriptor end.
+static const void *find(const char *function, const char *name, const void *desc, size_t end,
+                        const void *rows, size_t row_bytes, int32_t count, merit_status *status)
+{
+    *status = MERIT_STATUS_INVALID_ARGUMENT;
+    if (name == NULL) {
+        merit_fail_in(function, *status, "name is NULL");
+        return NULL;
+    }
+    if (desc == NULL) {
+        merit_fail_in(function, *status, "desc is NULL");
+        return NULL;
+    }
+    size_t theirs;
+    memcpy(&theirs, desc, sizeof theirs);
+    if (theirs < end) {
+        merit_fail_in(function, *status, "desc->struct_size is %zu, expected at least %zu", theirs,
+                      end);
+        return NULL;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        const unsigned char *const row = (const unsigned char *)rows + (size_t)i * row_bytes;
+        const char *row_name;
+        memcpy(&row_name, row, sizeof row_name); // the first member of every row
+        if (strcmp(row_name, name) == 0) {
+            *status = MERIT_STATUS_OK;
+            return row;
+        }
+    }
+    *status = MERIT_STATUS_NOT_FOUND;
+    merit_fail_in(function, *status, "there is no preset named \"%s\"", name);
+    return NULL;
+}
+
+// Defines the three public functions of an operation from its rows. The options are all fields from
+// `first` to `last`.
+#define PRESET_FUNCTIONS(op, first, last, presets)                                                 \
+    merit_status merit_##op##_desc_init(merit_##op##_desc *desc, size_t size)                      \
+    {                                                                                              \
+        return merit_init_struct(__func__, desc, size, &merit_##op##_defaults, sizeof *desc,       \
+                                 MERIT_SIZE_0_1(merit_##op##_desc, last));                         \
+    }                                                                                              \
+    merit_status merit_##op##_preset(const char *name, merit_##op##_desc *desc)                    \
+    {                                                                                              \
+        const size_t end = MERIT_SIZE_0_1(merit_##op##_desc, last);                                \
+        merit_status status;                                                                       \
+        const struct op##_row *const row =                                                         \
+            find(__func__, name, desc, end, presets, sizeof(presets)[0], COUNT(presets), &status); \
+        if (row != NULL) {                                                                         \
+            merit_copy_fields(desc, &row->options, offsetof(merit_##op##_desc, first), end);       \
+        }                                                                                          \
+        return status;                                                                             \
+    }                                                                                              \
+    const char *merit_##op##_preset_name(int32_t i)                                                \
+    {                                                                                              \
+        return i >= 0 && i < COUNT(presets) ? (presets)[i].name : NULL;                            \
+    }
+
+// The fields that pairwise and subset share.
+#define COMPARE                                                                       \
+    .num_objectives = 1, .num_actions = 1, .num_levels = 1, .dtype = MERIT_DTYPE_F32, \
+    .measure = MERIT_DOMINANCE_MEASURE_QUANTILE, .power = 1, .ties = MERIT_DOMINANCE_TIES_EXCLUDE
+
+// dominance_pairwise ------------------------------------------------------------------------------
+
+#define PAIRWISE .struct_size = sizeof(merit_dominance_pairwise_desc), COMPARE
+
+static const struct dominance_pairwise_row {
+    const char *name;
+    merit_dominance_pairwise_desc options;
+} pairwise_presets[] = {
+    {.name = "qd.area", .options = {PAIRWISE}},
+    {.name = "qd.win_rate", .options = {PAIRWISE, .power = 0, .ties = MERIT_DOMINANCE_TIES_HALF}},
+    {.name = "qd.strict", .options = {PAIRWISE, .power = 0}},
+    {.name = "aso", .options = {PAIRWISE, .power = 2}},
+    {.name = "second_order", .options = {PAIRWISE, .integrate = 1}},
+    {.name = "mann_whitney",
+     .options = {PAIRWISE, .measure = MERIT_DOMINANCE_MEASURE_MANN_WHITNEY}},
+};
+
+const merit_dominance_pairwise_desc merit_dominance_pairwise_defaults = {PAIRWISE};
+
+PRESET_FUNCTIONS(dominance_pairwise, measure, delta, pairwise_presets)

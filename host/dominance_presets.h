@@ -1,0 +1,10 @@
+// The options of the dominance operations as data: the defaults and the named presets.
+#ifndef MERIT_DOMINANCE_PRESETS_H
+#define MERIT_DOMINANCE_PRESETS_H
+
+#include <merit/dominance.h>
+
+// What the desc_init functions write; struct_size is that of this library.
+extern const merit_dominance_pairwise_desc merit_dominance_pairwise_defaults;
+
+#endif

@@ -1,0 +1,142 @@
+// dominance_pairwise, CPU. A thread takes states and objectives; each block of actions becomes columns,
+// and every earlier action is compared with all of the block at once. Bound by subtraction, minimum,
+// maximum and two additions per pair and level.
+#include "../backend.h"
+#include "../core/parallel.h"
+#include "dominance_pairwise_args.h"
+#include "dominance_rows_cpu.h"
+
+typedef struct block_results {
+    float qd[DOM_WIDTH], gain[DOM_WIDTH]; // of a over the block
+    float qd_turned[DOM_WIDTH], gain_turned[DOM_WIDTH]; // of the block over a
+} block_results;
+
+// The plain case, without a branch: every pair is defined, P - M from the means, larger is better.
+static void finish_by_means(const merit_dominance_compare *c, const dominance_sums *sums,
+                            double sum_a, const double *sum_b, int a, int block,
+                            block_results *restrict r)
+{
+    const double unit = c->unit;
+    for (int j = 0; j < DOM_WIDTH; j++) {
+        const merit_dominance_pair p =
+            merit_dominance_by_means(sums->more[j], sums->less[j], sum_a, sum_b[j], a < block + j);
+        const merit_dominance_pair turned = merit_dominance_turned(p);
+        r->qd[j] = m_round32(merit_dominance_share_by_means(p));
+        r->gain[j] = m_round32(m_div64(p.gain, unit));
+        r->qd_turned[j] = m_round32(merit_dominance_share_by_means(turned));
+        r->gain_turned[j] = m_round32(m_div64(p.loss, unit));
+    }
+}
+
+static void finish(const merit_dominance_compare *c, const dominance_slot *s,
+                   const dominance_sums *sums, int a, int block, block_results *r)
+{
+    for (int j = 0; j < DOM_WIDTH && block + j < c->num_actions; j++) {
+        const int b = block + j;
+        const int unknown = s->bad_weights || sums->undefined[j] ||
+                            ((s->flags[a] | s->flags[b]) & MERIT_DOMINANCE_ROW_UNKNOWN) != 0;
+        const merit_dominance_pair p =
+            merit_dominance_make(c, s->objective, sums->more[j], sums->less[j], sums->tie[j],
+                                 s->sums[a], s->sums[b], a < b, unknown);
+        const merit_dominance_pair turned = merit_dominance_turned(p);
+        r->qd[j] = merit_dominance_qd(c, p);
+        r->gain[j] = merit_dominance_gain(c, p);
+        r->qd_turned[j] = merit_dominance_qd(c, turned);
+        r->gain_turned[j] = merit_dominance_gain(c, turned);
+    }
+}
+
+// Rows a of the block, and columns a of the rows that came before it.
+static void write_results(const dominance_slot *s, float *out, int a, int block, const float *row,
+                          const float *turned)
+{
+    if (out == NULL) return;
+    const int64_t A = s->c->num_actions;
+    float *const matrix = out + (s->state * s->c->num_objectives + s->objective) * A * A;
+    const int count = (int)(A - block < DOM_WIDTH ? A - block : DOM_WIDTH);
+    memcpy(matrix + a * A + block, row, (size_t)count * sizeof *row);
+    if (a >= block) return; // the block's own rows are compared both ways
+    for (int j = 0; j < count; j++) {
+        matrix[(block + j) * A + a] = turned[j];
+    }
+}
+
+static void run_block(const merit_dominance_pairwise_args *args, dominance_slot *s, int block)
+{
+    const merit_dominance_compare *const c = s->c;
+    const int A = c->num_actions;
+    const int end = block + DOM_WIDTH < A ? block + DOM_WIDTH : A;
+    double sums[DOM_WIDTH];
+    uint32_t flags[DOM_WIDTH];
+    dominance_load_block(s, block, NULL, s->columns);
+    dominance_describe_block(s, s->columns, sums, flags);
+    uint32_t seen = 0;
+    uint64_t unsorted = 0;
+    for (int b = block; b < end; b++) {
+        s->sums[b] = sums[b - block];
+        s->flags[b] = flags[b - block];
+        seen |= s->flags[b];
+        unsorted += (s->flags[b] & MERIT_DOMINANCE_ROW_UNSORTED) != 0;
+    }
+    m_count(c->diagnostics, MERIT_COUNTER_UNSORTED, unsorted);
+    const int plain = c->by_means && !merit_dominance_is_negative(c, s->objective);
+    for (int a = 0; a < end; a++) {
+        dominance_sums compared;
+        block_results r;
+        const float *const row = dominance_row(s, a, dominance_buffer(s, DOM_WIDTH));
+        const uint32_t both = seen | s->flags[a];
+        dominance_block_sums(c, s->objective, row, s->columns, s->weights,
+                             (both & MERIT_DOMINANCE_ROW_INF) != 0, &compared);
+        if (plain && both == 0 && !s->bad_weights) {
+            finish_by_means(c, &compared, s->sums[a], sums, a, block, &r);
+        } else {
+            finish(c, s, &compared, a, block, &r);
+        }
+        if (a >= block) {
+            r.qd[a - block] = 0.5f;
+            r.gain[a - block] = 0.0f;
+        }
+        write_results(s, args->qd, a, block, r.qd, r.qd_turned);
+        write_results(s, args->gain, a, block, r.gain, r.gain_turned);
+    }
+}
+
+static void run_slots(void *state, int64_t begin, int64_t end)
+{
+    const merit_dominance_pairwise_args *const args = state;
+    const merit_dominance_compare *const c = &args->c;
+    const int M = c->num_objectives;
+    const int64_t items = c->num_states * M;
+    for (int64_t slot = begin; slot < end; slot++) {
+        dominance_slot s = dominance_slot_of(c, &args->scratch, slot);
+        const int64_t first =
+            items / args->scratch.num_slots * slot +
+            (slot < items % args->scratch.num_slots ? slot : items % args->scratch.num_slots);
+        const int64_t count =
+            items / args->scratch.num_slots + (slot < items % args->scratch.num_slots);
+        for (int64_t item = first; item < first + count; item++) {
+            s.objective = (int)(item % M);
+            if (s.objective == 0 || item == first) dominance_set_state(&s, item / M);
+            if (s.objective == 0) {
+                m_count(c->diagnostics, MERIT_COUNTER_BAD_WEIGHT, (uint64_t)s.bad_weights);
+            }
+            for (int a = 0; c->sort_levels && a < c->num_actions; a++) {
+                dominance_sort_row(&s, a);
+            }
+            for (int block = 0; block < c->num_actions; block += DOM_WIDTH) {
+                run_block(args, &s, block);
+            }
+        }
+    }
+}
+
+// Launcher ----------------------------------------------------------------------------------------
+
+merit_dominance_pairwise_launcher MERIT_BACKEND_FN(dominance_pairwise);
+
+int MERIT_BACKEND_FN(dominance_pairwise)(const merit_dominance_pairwise_args *args,
+                                         const merit_launch *launch)
+{
+    merit_parallel_ranges(launch->num_threads, args->scratch.num_slots, 1, run_slots, (void *)args);
+    return 0;
+}

@@ -1,0 +1,153 @@
+// Rows of one state and objective on the CPU: as they lie in memory where that can be, else widened,
+// gathered or sorted into the slot of the thread.
+#ifndef MERIT_DOMINANCE_ROWS_CPU_H
+#define MERIT_DOMINANCE_ROWS_CPU_H
+
+#include "../core/counters.h"
+#include "dominance_scratch.h"
+#include "dominance_sort_cpu.h"
+#include "dominance_sums_cpu.h"
+
+// A slot of the scratch and what it holds.
+typedef struct dominance_slot {
+    const merit_dominance_compare *c;
+    float *columns, *rows, *sorted;
+    double *sums; // [A]
+    uint32_t *flags; // [A]
+    uint64_t *words;
+    int direct; // rows are read where they lie
+    int64_t state;
+    int objective;
+    const float *weights; // of the state
+    int bad_weights; // one is negative or NaN
+} dominance_slot;
+
+static inline dominance_slot dominance_slot_of(const merit_dominance_compare *c,
+                                               const merit_dominance_scratch *s, int64_t slot)
+{
+    const int64_t A = c->num_actions;
+    const int64_t N = c->num_levels;
+    dominance_slot r = {.c = c};
+    r.columns = s->columns + slot * N * MERIT_DOMINANCE_WIDEST;
+    r.rows = s->rows + slot * N * MERIT_DOMINANCE_ROW_BUFFERS;
+    r.sums = s->sums + slot * A;
+    r.flags = s->flags + slot * A;
+    if (c->sort_levels) {
+        r.sorted = s->sorted + slot * A * N;
+        r.words = s->words + slot * 2 * N;
+    }
+    r.direct = c->dtype == MERIT_DTYPE_F32 && c->stride_level == 1 && !c->sort_levels;
+    memset(r.rows, 0, (size_t)N * sizeof *r.rows); // the row of absent actions
+    return r;
+}
+
+static inline void dominance_set_state(dominance_slot *s, int64_t state)
+{
+    const float *const weights = merit_dominance_weights_of(s->c, state);
+    s->state = state;
+    s->weights = weights;
+    int bad = 0;
+    for (int n = 0; weights != NULL && n < s->c->num_levels; n++) {
+        bad |= !(weights[n] >= 0.0f);
+    }
+    s->bad_weights = bad;
+}
+
+static inline void dominance_gather(const merit_dominance_compare *c, int64_t at, float *row)
+{
+    const int levels = c->num_levels;
+    const int64_t step = c->stride_level;
+    if (c->dtype == MERIT_DTYPE_BF16 && step == 1) {
+        const uint16_t *const q = (const uint16_t *)c->q + at;
+        for (int n = 0; n < levels; n++) {
+            row[n] = m_from_bf16(q[n]);
+        }
+    } else if (c->dtype == MERIT_DTYPE_F16 && step == 1) {
+        const uint16_t *const q = (const uint16_t *)c->q + at;
+        for (int n = 0; n < levels; n++) {
+            row[n] = m_from_f16(q[n]);
+        }
+    } else {
+        for (int n = 0; n < levels; n++) {
+            row[n] = merit_dominance_load(c, at + n * step);
+        }
+    }
+}
+
+// Sorts the row of action a into the slot.
+static inline void dominance_sort_row(dominance_slot *s, int a)
+{
+    const merit_dominance_compare *const c = s->c;
+    const int levels = c->num_levels;
+    const int64_t at = merit_dominance_row_at(c, s->state, s->objective, a);
+    float *const row = s->sorted + (int64_t)a * levels;
+    for (int n = 0; n < levels; n++) {
+        s->words[n] = dominance_word(merit_dominance_load(c, at + n * c->stride_level), n);
+    }
+    dominance_sort_words(s->words, s->words + levels, levels);
+    for (int n = 0; n < levels; n++) {
+        row[n] = dominance_word_level(s->words[n]);
+    }
+}
+
+// The levels of action a, in `buffer` unless they can be read elsewhere.
+static inline const float *dominance_row(const dominance_slot *s, int a, float *buffer)
+{
+    const merit_dominance_compare *const c = s->c;
+    const int64_t at = merit_dominance_row_at(c, s->state, s->objective, a);
+    if (s->direct) return (const float *)c->q + at;
+    if (c->sort_levels) return s->sorted + (int64_t)a * c->num_levels;
+    dominance_gather(c, at, buffer);
+    return buffer;
+}
+
+static inline float *dominance_buffer(const dominance_slot *s, int i)
+{
+    return s->rows + (int64_t)(i + 1) * s->c->num_levels;
+}
+
+// Makes the columns of actions [first, first + DOM_WIDTH); an action that is not `present` (NULL: all
+// are) is not read and counts as a row of zeros.
+static inline void dominance_load_block(const dominance_slot *s, int first, const uint32_t *present,
+                                        float *columns)
+{
+    const float *rows[DOM_WIDTH];
+    for (int j = 0; j < DOM_WIDTH; j++) {
+        const int a = first + j;
+        const int here =
+            a < s->c->num_actions && (present == NULL || (present[a / 32] >> (a % 32) & 1u) != 0);
+        rows[j] = here ? dominance_row(s, a, dominance_buffer(s, j)) : s->rows;
+    }
+    dom_columns(rows, s->c->num_levels, columns);
+}
+
+// Sums and flags of the rows of a block.
+static inline void dominance_describe_block(const dominance_slot *s, const float *columns,
+                                            double sums[DOM_WIDTH], uint32_t flags[DOM_WIDTH])
+{
+    const int levels = s->c->num_levels;
+    dom_d lanes[4] = {{0.0}};
+    dom_i odd = {0}; // an infinity or NaN
+    dom_i falls = {0};
+    dom_f before = dom_load(columns);
+    const dom_f zero = {0.0f};
+    for (int n = 0; n < levels; n++) {
+        const dom_f level = dom_load(columns + (int64_t)n * DOM_WIDTH);
+        const dom_d wide = dom_widen(level);
+        lanes[n % 4] += s->weights == NULL ? wide : (double)s->weights[n] * wide;
+        odd |= level * zero != zero;
+        falls |= level < before;
+        before = level;
+    }
+    const dom_d total = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    memcpy(sums, &total, sizeof total);
+    for (int j = 0; j < DOM_WIDTH; j++) {
+        flags[j] = s->c->expects_order && falls[j] ? MERIT_DOMINANCE_ROW_UNSORTED : 0;
+        for (int n = 0; odd[j] && n < levels; n++) {
+            const float level = columns[(int64_t)n * DOM_WIDTH + j];
+            flags[j] |= merit_dominance_level_flags(s->c, level, level);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,31 @@
+// The workspace of dominance_pairwise and dominance_subset: one slot per CPU thread or CUDA block.
+#ifndef MERIT_DOMINANCE_SCRATCH_H
+#define MERIT_DOMINANCE_SCRATCH_H
+
+#include "dominance_compare.h"
+
+enum {
+    MERIT_DOMINANCE_WIDEST = 16, // rows that a CPU backend compares at once
+    MERIT_DOMINANCE_ROW_BUFFERS =
+        MERIT_DOMINANCE_WIDEST + 2 // those, one against them, one of zeros
+};
+
+typedef struct merit_dominance_scratch {
+    int64_t num_slots;
+    // CPU
+    float *columns; // [slots, N, 16]
+    float *rows; // [slots, 18, N]
+    double *sums; // [slots, A]: of the levels, or of weight times level
+    uint32_t *flags; // [slots, A]
+    uint64_t *words; // [slots, 2, N], with sort_levels
+    // both
+    float *sorted; // [slots, A, N], with sort_levels
+} merit_dominance_scratch;
+
+// Blocks that sort rows in a slot of their own.
+MERIT_HD static inline int64_t merit_dominance_sorting_blocks(int num_sms)
+{
+    return 2 * (int64_t)num_sms;
+}
+
+#endif

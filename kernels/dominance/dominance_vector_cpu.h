@@ -1,0 +1,116 @@
+// Vectors of binary32 over actions: one pair of actions per element, never two levels.
+#ifndef MERIT_DOMINANCE_VECTOR_CPU_H
+#define MERIT_DOMINANCE_VECTOR_CPU_H
+
+#include "../core/portable.h"
+
+#if defined(__SSE4_2__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define DOM_WIDTH 16
+#elif defined(__AVX2__)
+#define DOM_WIDTH 8
+#else
+#define DOM_WIDTH 4
+#endif
+
+#define DOM_INLINE static inline __attribute__((always_inline))
+
+typedef float dom_f __attribute__((vector_size(4 * DOM_WIDTH)));
+typedef int32_t dom_i __attribute__((vector_size(4 * DOM_WIDTH)));
+typedef double dom_d __attribute__((vector_size(8 * DOM_WIDTH)));
+
+DOM_INLINE dom_f dom_splat(float a)
+{
+    return a - (dom_f){0.0f};
+}
+
+DOM_INLINE dom_f dom_load(const float *at)
+{
+    dom_f v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+// a > 0 ? a : 0
+DOM_INLINE dom_f dom_above_zero(dom_f a)
+{
+    const dom_f zero = {0.0f};
+#if defined(__AVX512F__)
+    return (dom_f)_mm512_max_ps((__m512)a, (__m512)zero);
+#elif defined(__AVX2__)
+    return (dom_f)_mm256_max_ps((__m256)a, (__m256)zero);
+#else
+    return (dom_f)((dom_i)a & (a > zero));
+#endif
+}
+
+// a < 0 ? a : 0
+DOM_INLINE dom_f dom_below_zero(dom_f a)
+{
+    const dom_f zero = {0.0f};
+#if defined(__AVX512F__)
+    return (dom_f)_mm512_min_ps((__m512)a, (__m512)zero);
+#elif defined(__AVX2__)
+    return (dom_f)_mm256_min_ps((__m256)a, (__m256)zero);
+#else
+    return (dom_f)((dom_i)a & (a < zero));
+#endif
+}
+
+// mask ? a : 0
+DOM_INLINE dom_f dom_where(dom_i mask, dom_f a)
+{
+    return (dom_f)(mask & (dom_i)a);
+}
+
+DOM_INLINE dom_f dom_fma(dom_f a, dom_f b, dom_f c)
+{
+#if defined(__AVX512F__)
+    return (dom_f)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__) && defined(__FMA__)
+    return (dom_f)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    dom_f r;
+    for (int i = 0; i < DOM_WIDTH; i++) {
+        r[i] = m_fma(a[i], b[i], c[i]);
+    }
+    return r;
+#endif
+}
+
+DOM_INLINE dom_d dom_widen(dom_f a)
+{
+    return __builtin_convertvector(a, dom_d);
+}
+
+// Levels of DOM_WIDTH rows side by side: columns[n * DOM_WIDTH + j] = rows[j][n].
+static inline void dom_columns(const float *const *rows, int levels, float *columns)
+{
+    int n = 0;
+#if defined(__SSE4_2__)
+    for (; n + 4 <= levels; n += 4) {
+        for (int j = 0; j < DOM_WIDTH; j += 4) {
+            __m128 a = _mm_loadu_ps(rows[j] + n);
+            __m128 b = _mm_loadu_ps(rows[j + 1] + n);
+            __m128 c = _mm_loadu_ps(rows[j + 2] + n);
+            __m128 d = _mm_loadu_ps(rows[j + 3] + n);
+            _MM_TRANSPOSE4_PS(a, b, c, d);
+            float *const to = columns + (int64_t)n * DOM_WIDTH + j;
+            _mm_storeu_ps(to, a);
+            _mm_storeu_ps(to + DOM_WIDTH, b);
+            _mm_storeu_ps(to + 2 * DOM_WIDTH, c);
+            _mm_storeu_ps(to + 3 * DOM_WIDTH, d);
+        }
+    }
+#endif
+    for (; n < levels; n++) {
+        for (int j = 0; j < DOM_WIDTH; j++) {
+            columns[(int64_t)n * DOM_WIDTH + j] = rows[j][n];
+        }
+    }
+}
+
+#endif
