@@ -9,6 +9,7 @@ static const bench_op *const ops[] = {
     &bench_preference_pair,
     &bench_preference_list,
     &bench_preference_ordinal,
+    &bench_dominance_pairwise,
     NULL,
 };
 

@@ -3,6 +3,7 @@
 // maximum and two additions per pair and level.
 #include "../backend.h"
 #include "../core/parallel.h"
+#include "dominance_means_cpu.h"
 #include "dominance_pairwise_args.h"
 #include "dominance_rows_cpu.h"
 
@@ -11,21 +12,35 @@ typedef struct block_results {
     float qd_turned[DOM_WIDTH], gain_turned[DOM_WIDTH]; // of the block over a
 } block_results;
 
-// The plain case, without a branch: every pair is defined, P - M from the means, larger is better.
-static void finish_by_means(const merit_dominance_compare *c, const dominance_sums *sums,
-                            double sum_a, const double *sum_b, int a, int block,
-                            block_results *restrict r)
+static void finish_by_means(const merit_dominance_compare *c, const dominance_means *m,
+                            int wants_gain, int wants_turned, block_results *r)
 {
-    const double unit = c->unit;
-    for (int j = 0; j < DOM_WIDTH; j++) {
-        const merit_dominance_pair p =
-            merit_dominance_by_means(sums->more[j], sums->less[j], sum_a, sum_b[j], a < block + j);
-        const merit_dominance_pair turned = merit_dominance_turned(p);
-        r->qd[j] = m_round32(merit_dominance_share_by_means(p));
-        r->gain[j] = m_round32(m_div64(p.gain, unit));
-        r->qd_turned[j] = m_round32(merit_dominance_share_by_means(turned));
-        r->gain_turned[j] = m_round32(m_div64(p.loss, unit));
+    const dom_d zero = {0.0};
+    dom_d qd[2], gain[2], turned_qd[2], turned_gain[2];
+    for (int half = 0; half < 2; half++) {
+        const dom_d violation = dom_widen(m->violation, half);
+        const dom_d total = (violation + violation) + m->distance[half];
+        const dom_d part = violation / total;
+        const dom_l none = total == zero;
+        const dom_d small = dom_select64(none, dom_splat64(0.5), part);
+        const dom_d large = dom_select64(none, dom_splat64(0.5), 1.0 - part);
+        const dom_d other = violation + m->distance[half];
+        qd[half] = dom_select64(m->larger[half], large, small);
+        gain[half] = dom_select64(m->larger[half], other, violation);
+        turned_qd[half] = dom_select64(m->larger[half], small, large);
+        turned_gain[half] = dom_select64(m->larger[half], violation, other);
     }
+    const dom_f qd32 = dom_round(qd[0], qd[1]);
+    memcpy(r->qd, &qd32, sizeof qd32);
+    if (wants_turned) {
+        const dom_f turned32 = dom_round(turned_qd[0], turned_qd[1]);
+        memcpy(r->qd_turned, &turned32, sizeof turned32);
+    }
+    if (!wants_gain) return;
+    const dom_f gain32 = dom_round(gain[0] / c->unit, gain[1] / c->unit);
+    const dom_f turned32 = dom_round(turned_gain[0] / c->unit, turned_gain[1] / c->unit);
+    memcpy(r->gain, &gain32, sizeof gain32);
+    memcpy(r->gain_turned, &turned32, sizeof turned32);
 }
 
 static void finish(const merit_dominance_compare *c, const dominance_slot *s,
@@ -79,17 +94,18 @@ static void run_block(const merit_dominance_pairwise_args *args, dominance_slot 
         unsorted += (s->flags[b] & MERIT_DOMINANCE_ROW_UNSORTED) != 0;
     }
     m_count(c->diagnostics, MERIT_COUNTER_UNSORTED, unsorted);
-    const int plain = c->by_means && !merit_dominance_is_negative(c, s->objective);
     for (int a = 0; a < end; a++) {
         dominance_sums compared;
         block_results r;
         const float *const row = dominance_row(s, a, dominance_buffer(s, DOM_WIDTH));
         const uint32_t both = seen | s->flags[a];
-        dominance_block_sums(c, s->objective, row, s->columns, s->weights,
-                             (both & MERIT_DOMINANCE_ROW_INF) != 0, &compared);
-        if (plain && both == 0 && !s->bad_weights) {
-            finish_by_means(c, &compared, s->sums[a], sums, a, block, &r);
+        if (c->by_means && both == 0 && !s->bad_weights) {
+            const dominance_means means = dominance_compare_means(
+                c, s->objective, row, s->columns, s->weights, s->sums[a], sums, a - block);
+            finish_by_means(c, &means, args->gain != NULL, a < block, &r);
         } else {
+            dominance_block_sums(c, s->objective, row, s->columns, s->weights,
+                                 (both & MERIT_DOMINANCE_ROW_INF) != 0, &compared);
             finish(c, s, &compared, a, block, &r);
         }
         if (a >= block) {

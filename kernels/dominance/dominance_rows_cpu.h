@@ -126,21 +126,35 @@ static inline void dominance_describe_block(const dominance_slot *s, const float
                                             double sums[DOM_WIDTH], uint32_t flags[DOM_WIDTH])
 {
     const int levels = s->c->num_levels;
-    dom_d lanes[4] = {{0.0}};
+    dom_d low[4] = {{0.0}};
+    dom_d high[4] = {{0.0}};
     dom_i odd = {0}; // an infinity or NaN
     dom_i falls = {0};
     dom_f before = dom_load(columns);
     const dom_f zero = {0.0f};
-    for (int n = 0; n < levels; n++) {
-        const dom_f level = dom_load(columns + (int64_t)n * DOM_WIDTH);
-        const dom_d wide = dom_widen(level);
-        lanes[n % 4] += s->weights == NULL ? wide : (double)s->weights[n] * wide;
-        odd |= level * zero != zero;
-        falls |= level < before;
-        before = level;
+#define DOMINANCE_STEP(lane, n)                                            \
+    {                                                                      \
+        const dom_f level = dom_load(columns + (int64_t)(n)*DOM_WIDTH);    \
+        const double w = s->weights == NULL ? 1.0 : (double)s->weights[n]; \
+        low[lane] += w * dom_widen(level, 0);                              \
+        high[lane] += w * dom_widen(level, 1);                             \
+        odd |= level * zero != zero;                                       \
+        falls |= level < before;                                           \
+        before = level;                                                    \
     }
-    const dom_d total = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-    memcpy(sums, &total, sizeof total);
+    int n = 0;
+    for (; n + 4 <= levels; n += 4) {
+        DOMINANCE_STEP(0, n)
+        DOMINANCE_STEP(1, n + 1)
+        DOMINANCE_STEP(2, n + 2)
+        DOMINANCE_STEP(3, n + 3)
+    }
+    if (n < levels) DOMINANCE_STEP(0, n)
+    if (n + 1 < levels) DOMINANCE_STEP(1, n + 1)
+    if (n + 2 < levels) DOMINANCE_STEP(2, n + 2)
+#undef DOMINANCE_STEP
+    dom_store64(sums, (low[0] + low[1]) + (low[2] + low[3]));
+    dom_store64(sums + DOM_HALF, (high[0] + high[1]) + (high[2] + high[3]));
     for (int j = 0; j < DOM_WIDTH; j++) {
         flags[j] = s->c->expects_order && falls[j] ? MERIT_DOMINANCE_ROW_UNSORTED : 0;
         for (int n = 0; odd[j] && n < levels; n++) {

@@ -13,8 +13,8 @@ typedef struct dominance_sums {
 
 DOM_INLINE void dominance_store(double to[DOM_WIDTH], dom_f a)
 {
-    const dom_d wide = dom_widen(a);
-    memcpy(to, &wide, sizeof wide);
+    dom_store64(to, dom_widen(a, 0));
+    dom_store64(to + DOM_HALF, dom_widen(a, 1));
 }
 
 DOM_INLINE dom_f dominance_fold_vectors(const dom_f l[4])

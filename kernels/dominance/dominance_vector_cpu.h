@@ -20,7 +20,11 @@
 
 typedef float dom_f __attribute__((vector_size(4 * DOM_WIDTH)));
 typedef int32_t dom_i __attribute__((vector_size(4 * DOM_WIDTH)));
-typedef double dom_d __attribute__((vector_size(8 * DOM_WIDTH)));
+enum { DOM_HALF = DOM_WIDTH / 2 };
+
+// Half as many, in binary64: elements 0 .. DOM_HALF - 1 are half 0.
+typedef double dom_d __attribute__((vector_size(4 * DOM_WIDTH)));
+typedef int64_t dom_l __attribute__((vector_size(4 * DOM_WIDTH)));
 
 DOM_INLINE dom_f dom_splat(float a)
 {
@@ -81,9 +85,69 @@ DOM_INLINE dom_f dom_fma(dom_f a, dom_f b, dom_f c)
 #endif
 }
 
-DOM_INLINE dom_d dom_widen(dom_f a)
+DOM_INLINE dom_d dom_widen(dom_f a, int half)
 {
-    return __builtin_convertvector(a, dom_d);
+#if defined(__AVX512F__)
+    const __m512 v = (__m512)a;
+    return (dom_d)_mm512_cvtps_pd(
+        half == 0 ? _mm512_castps512_ps256(v)
+                  : _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
+#elif defined(__AVX2__)
+    const __m256 v = (__m256)a;
+    return (dom_d)_mm256_cvtps_pd(half == 0 ? _mm256_castps256_ps128(v)
+                                            : _mm256_extractf128_ps(v, 1));
+#else
+    dom_d r;
+    for (int i = 0; i < DOM_HALF; i++) {
+        r[i] = (double)a[half * DOM_HALF + i];
+    }
+    return r;
+#endif
+}
+
+// Both halves to binary32, NaN canonical.
+DOM_INLINE dom_f dom_round(dom_d low, dom_d high)
+{
+#if defined(__AVX512F__)
+    const __m256d below = _mm256_castps_pd(_mm512_cvtpd_ps((__m512d)low));
+    const __m256d above = _mm256_castps_pd(_mm512_cvtpd_ps((__m512d)high));
+    const dom_f narrow =
+        (dom_f)_mm512_castpd_ps(_mm512_insertf64x4(_mm512_castpd256_pd512(below), above, 1));
+#elif defined(__AVX2__)
+    const dom_f narrow =
+        (dom_f)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)high), _mm256_cvtpd_ps((__m256d)low));
+#else
+    dom_f narrow;
+    for (int i = 0; i < DOM_HALF; i++) {
+        narrow[i] = m_round32(low[i]);
+        narrow[DOM_HALF + i] = m_round32(high[i]);
+    }
+#endif
+    const dom_i number = narrow == narrow;
+    return (dom_f)((number & (dom_i)narrow) | (~number & (dom_i)dom_splat(m_nan32())));
+}
+
+DOM_INLINE dom_d dom_splat64(double a)
+{
+    return a - (dom_d){0.0};
+}
+
+DOM_INLINE dom_d dom_load64(const double *at)
+{
+    dom_d v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+DOM_INLINE void dom_store64(double *at, dom_d v)
+{
+    memcpy(at, &v, sizeof v);
+}
+
+// mask ? yes : no
+DOM_INLINE dom_d dom_select64(dom_l mask, dom_d yes, dom_d no)
+{
+    return (dom_d)((mask & (dom_l)yes) | (~mask & (dom_l)no));
 }
 
 // Levels of DOM_WIDTH rows side by side: columns[n * DOM_WIDTH + j] = rows[j][n].
