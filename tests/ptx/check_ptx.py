@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Compiles one .cu file as the build does and checks what nvcc makes of it. Needs no GPU.
 
-usage: check_ptx.py BUILD_DIR FILE.cu
+usage: check_ptx.py [--record | --loops] BUILD_DIR FILE.cu
+  --record  write the figures into figures.txt      --loops  print a row for every loop
 
 PTX of compute_80, 90 and 100: no approximate and no flushing instruction, every rounding to
 nearest, no float atomic; and the same instructions with -fmad=true as with -fmad=false. nvcc writes
 a bare `+ - *` on floats as an operation without .rn, or contracts it, only under -fmad=true: so
 equal means that no bare operator is left to a compiler's choice.
-ptxas: no spilled register. sm_90 code: instruction counts, and slots per element of the loops named
-in loops.txt.
+ptxas: no spilled register. sm_90 code: no approximation but those that exact division and root start
+from; registers, local memory and slots per element as in figures.txt, or less.
 """
 import collections
 import json
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 
+import figures
 import sass
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -94,49 +96,59 @@ def check_spills(text):
     return problems
 
 
-def read_loop_table():
-    """Lines `pattern loads`: a kernel, and the global loads that one element takes in its loops."""
-    with open(os.path.join(HERE, "loops.txt"), encoding="utf-8") as lines:
-        rows = [line.split("#")[0].split() for line in lines]
-    return [(row[0], float(row[1])) for row in rows if row]
+def read_resources(text):
+    """Kernel -> (registers, bytes of local memory)."""
+    resources, kernel = {}, ""
+    for line in text.splitlines():
+        if found := re.search(r"Compiling entry function '(\S+)'", line):
+            kernel = found[1]
+        elif found := re.search(r"Used (\d+) registers(?:.*?(\d+) bytes cumulative stack size)?", line):
+            resources[kernel] = int(found[1]), int(found[2] or 0)
+    return resources
 
 
-def readable(text):
-    """Mangled names of kernels as in the source, without their arguments."""
-    text = subprocess.run(["c++filt"], input=text, text=True, capture_output=True, check=True).stdout
-    text = re.sub(r"_INTERNAL_\w+::|\(anonymous namespace\)::", "", text)
-    return re.sub(r"(?m)^(?:void )?([\w:<>, ()]*?_kernel(?:<[^>]*>)?)\([^:]*\)", r"\1", text).rstrip()
+def readable_in(text):
+    return re.sub(r"\b_Z\w+", lambda name: figures.readable(name[0]), text)
 
 
-def slots(opcodes, elements):
-    double = sum(name in ("DADD", "DMUL", "DFMA", "DSETP") for name in opcodes)
-    return f"{len(opcodes) / elements:.1f} slots per element, {double / elements:.1f} of them binary64"
+def histogram(kernel):
+    counts = collections.Counter(i.name for i in kernel.code if i.name != "NOP")
+    return (f"{figures.readable(kernel.name)}: {sum(counts.values())} instructions: " +
+            ", ".join(f"{name} {n}" for name, n in counts.most_common()))
 
 
-def report(kernels, table):
-    lines = []
-    for kernel in kernels:
-        counts = collections.Counter(kernel.opcodes)
-        histogram = ", ".join(f"{name} {n}" for name, n in counts.most_common())
-        lines.append(f"{kernel.name}: {len(kernel.opcodes)} instructions: {histogram}")
-        per_element = next((n for pattern, n in table if re.search(pattern, kernel.name)), None)
-        if per_element == 0:
-            lines.append(f"    at most {slots(kernel.opcodes, 1)}")
-        for loop in kernel.loops if per_element else []:
-            if "LDG" in loop.opcodes:
-                elements = loop.opcodes.count("LDG") / per_element
-                lines.append(f"    loop at {loop.first}: {slots(loop.opcodes, elements)}")
-    return lines
+def check_figures(mode, source, command, kernels, resources):
+    """(problems, notes)"""
+    name = os.path.basename(source)
+    measured = {figures.readable(k.name): figures.Measured(k) for k in kernels}
+    resources = {figures.readable(kernel): values for kernel, values in resources.items()}
+    compiler, files = figures.read()
+    nvcc = next(word for word in command if os.path.basename(word) == "nvcc")
+    here = re.search(r"\bV([\d.]+)", run([nvcc, "--version"], "."))[1]
+    lines, differences, rows = figures.check(files.get(name, []), measured, resources)
+    print("\n".join([histogram(kernel) for kernel in kernels] + lines))
+    if mode == "--loops":
+        for row in rows:
+            print("\n".join(figures.format_row(row._replace(loops=measured[row.name].all_rows()))))
+    if mode == "--record" and rows:
+        figures.write(here, {**files, name: rows})
+        return [], [text for _, text in differences] + [f"{name}: its figures are recorded"]
+    if here != compiler:
+        return [], [text for _, text in differences] + [f"nvcc {here}: figures.txt is of {compiler}"]
+    return [text for grown, text in differences if grown], [text for grown, text in differences if not grown]
 
 
 def main():
-    build, source = sys.argv[1:3]
+    mode = sys.argv.pop(1) if sys.argv[1:2] in (["--record"], ["--loops"]) else "--check"
+    if len(sys.argv) != 3:
+        sys.exit("usage: check_ptx.py [--record | --loops] BUILD_DIR FILE.cu")
+    build, source = sys.argv[1:]
     command, folder = compile_command(build, source)
     stem = os.path.splitext(os.path.basename(source))[0]
     with tempfile.TemporaryDirectory() as out:
         # --keep leaves the PTX of the very compilation that makes the cubin.
-        ptxas = run([*command, "-fmad=false", "-arch=sm_90", "-cubin", "-keep", "-keep-dir", out,
-                     "-Xptxas", "-v", "-o", f"{out}/{stem}.cubin"], folder)
+        ptxas = run([*command, "-fmad=false", "-lineinfo", "-arch=sm_90", "-cubin", "-keep",
+                     "-keep-dir", out, "-Xptxas", "-v", "-o", f"{out}/{stem}.cubin"], folder)
         run([*command, "-fmad=true", "-arch=sm_90", "-ptx", "-o", f"{out}/contracted.ptx"], folder)
         for version in OTHER_VERSIONS:
             run([*command, "-fmad=false", f"-arch=compute_{version}", "-ptx", "-o",
@@ -146,10 +158,15 @@ def main():
         for version in OTHER_VERSIONS:
             problems += forbidden(list(instructions(f"{out}/{version}.ptx")))
         kernels = sass.read_kernels(f"{out}/{stem}.cubin")
+    for kernel in kernels:
+        wrong = set(map(sass.forbidden, kernel.code)) - {""}
+        problems += [f"{kernel.name}: {what}" for what in sorted(wrong)]
     with open(source, encoding="utf-8") as file:
         if "MERIT_KERNEL" in file.read() and not (kernels and exact):
             problems.append("no kernel came out")
-    print(readable("\n".join(report(kernels, read_loop_table()) + problems)))
+    grown, notes = check_figures(mode, source, command, kernels, read_resources(ptxas))
+    problems += grown
+    print("\n".join(readable_in(text) for text in problems + notes))
     print(f"{os.path.basename(source)}: {len(kernels)} kernels, {len(exact)} PTX instructions, "
           f"{len(problems)} problems")
     return 1 if problems else 0

@@ -1,10 +1,12 @@
-"""Reads the machine code of a cubin: opcodes and loops of each kernel. No NVIDIA tool needed.
+"""Reads the machine code of a cubin: the instructions of each kernel. No NVIDIA tool needed.
 
 An instruction is 16 bytes since sm_70; its low 9 bits name the operation, the next three the form of
 its operands. The names below were compared with nvdisasm 13.5 on sm_80, sm_90 and sm_100.
 """
 import collections
 import struct
+
+from cubin import Cubin
 
 OPCODES = {
     0x002: "MOV", 0x003: "P2R", 0x005: "CS2R", 0x006: "VOTE", 0x007: "SEL", 0x008: "FSEL",
@@ -28,16 +30,29 @@ OPCODES = {
     0x1a1: "MATCH", 0x1a8: "ATOMG", 0x1aa: "QSPC", 0x1ab: "ERRBAR", 0x1ac: "LDCU", 0x1c2: "R2UR",
     0x1c3: "S2UR", 0x1c4: "REDUX",
 }
-BRANCH = 0x147
+DOUBLE = ("DADD", "DMUL", "DFMA", "DSETP")
 INSTRUCTION_BYTES = 16
 
-Kernel = collections.namedtuple("Kernel", "name opcodes loops")
-Loop = collections.namedtuple("Loop", "first last opcodes")
+# MUFU functions, bits 74..77: those that IEEE division and square root start from; the others are
+# approximations of elementary functions.
+MUFU_ALLOWED = (4, 5, 6, 7)  # RCP, RSQ, RCP64H, RSQ64H
+
+Kernel = collections.namedtuple("Kernel", "name code functions")
+Function = collections.namedtuple("Function", "name first")
+
+# target: index of the instruction that a branch or call goes to, or None. following: indices of what
+# may run next, calls stepped over. line: Line of the source.
+Instruction = collections.namedtuple("Instruction", "name low high always target following line")
 
 
 def opcode_name(low_word):
     code = low_word & 0x1ff
     return OPCODES.get(code, f"0x{code:03x}")
+
+
+def is_unconditional(low_word, high_word):
+    """Neither the guard (bits 12..15), nor the predicate of a branch (87..90), nor .DIV (91)."""
+    return low_word >> 12 & 15 == 7 and high_word >> 23 & 15 == 7 and not high_word >> 27 & 1
 
 
 def branch_distance(low_word, high_word):
@@ -48,35 +63,38 @@ def branch_distance(low_word, high_word):
     return ((offset << 8) | (low_word >> 16 & 0xff)) * 4
 
 
+def forbidden(instruction):
+    """What is wrong with an instruction, or ""."""
+    function = instruction.high >> 10 & 15
+    if instruction.name == "MUFU" and function not in MUFU_ALLOWED:
+        return f"MUFU function {function}: approximate"
+    return ""
+
+
 def read_kernels(path):
-    """The kernels of an sm_90 cubin, each with its opcodes in order and its innermost loops."""
-    with open(path, "rb") as file:
-        image = file.read()
-    if image[:5] != b"\x7fELF\x02":
-        raise ValueError(f"{path} is not a 64-bit ELF file")
-    table, = struct.unpack_from("<Q", image, 40)
-    size, count, names_index = struct.unpack_from("<HHH", image, 58)
-    sections = [struct.unpack_from("<IIQQQQIIQQ", image, table + i * size) for i in range(count)]
-    names = image[sections[names_index][4]:]
-    kernels = []
-    for section in sections:
-        name = names[section[0]:names.index(b"\0", section[0])].decode()
-        if name.startswith(".text."):
-            code = image[section[4]:section[4] + section[5]]
-            kernels.append(read_kernel(name.removeprefix(".text."), code))
-    return kernels
+    """The kernels of an sm_90 cubin."""
+    cubin = Cubin(path)
+    return [read_kernel(cubin, index, section) for index, section in enumerate(cubin.sections)
+            if section.name.startswith(".text.")]
 
 
-def read_kernel(name, code):
-    words = list(struct.iter_unpack("<QQ", code))
-    opcodes = [opcode_name(low) for low, _ in words]
-    loops = []
-    for last, (low, high) in enumerate(words):
-        if low & 0x1ff == BRANCH:
-            first = last + 1 + branch_distance(low, high) // INSTRUCTION_BYTES
-            if first < last:  # a branch to itself ends every kernel
-                loops.append((first, last))
-    innermost = [(first, last) for first, last in loops
-                 if not any((first, last) != (f, l) and first <= f and l <= last for f, l in loops)]
-    return Kernel(name, [o for o in opcodes if o != "NOP"],
-                  [Loop(first, last, opcodes[first:last + 1]) for first, last in sorted(innermost)])
+def read_kernel(cubin, index, section):
+    name = section.name.removeprefix(".text.")
+    computed = cubin.branch_targets(name)
+    code = []
+    for at, (low, high) in enumerate(struct.iter_unpack("<QQ", section.data)):
+        opcode, target, following = opcode_name(low), None, [at + 1]
+        always = is_unconditional(low, high)
+        if opcode in ("BRA", "CALL"):
+            target = at + 1 + branch_distance(low, high) // INSTRUCTION_BYTES
+        if opcode == "BRA":
+            following = [target] if always else [at + 1, target]
+        elif opcode in ("BRX", "BRXU"):
+            following = [to // INSTRUCTION_BYTES for to in computed[at * INSTRUCTION_BYTES]]
+        elif opcode in ("EXIT", "RET") and low >> 12 & 15 == 7:
+            following = []
+        code.append(Instruction(opcode, low, high, always, target, following,
+                                cubin.line_at(index, at * INSTRUCTION_BYTES)))
+    functions = [Function(symbol.split("$")[-1], offset // INSTRUCTION_BYTES)
+                 for symbol, offset in cubin.functions(index)]
+    return Kernel(name, code, functions)
