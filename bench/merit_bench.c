@@ -3,6 +3,7 @@
 #include "program.h"
 
 static const bench_op *const ops[] = {
+    &bench_score_forward,
     &bench_advantage_group,
     &bench_advantage_spread,
     &bench_group_index,

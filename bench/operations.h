@@ -11,5 +11,6 @@ extern const bench_op bench_preference_list;
 extern const bench_op bench_preference_ordinal;
 extern const bench_op bench_dominance_pairwise;
 extern const bench_op bench_preference_pair;
+extern const bench_op bench_score_forward;
 
 #endif

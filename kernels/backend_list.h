@@ -1,4 +1,5 @@
 // The one list of operations. Included with MERIT_OPERATION(op) defined.
+MERIT_OPERATION(score_forward)
 MERIT_OPERATION(advantage_group)
 MERIT_OPERATION(group_index)
 MERIT_OPERATION(advantage_spread)

@@ -231,6 +231,35 @@ static merit_status levels(fault_world *w)
     return merit_preference_ordinal(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
 }
 
+static merit_status scores(fault_world *w, int64_t tokens)
+{
+    merit_score_desc desc;
+    merit_score_desc_init(&desc, sizeof desc);
+    desc.num_tokens = tokens;
+    desc.hidden_size = 8;
+    desc.hidden_dtype = MERIT_DTYPE_F32;
+    desc.positions = MERIT_POSITIONS_ALL;
+    const merit_score_forward_io io = {.struct_size = sizeof io,
+                                       .hidden = w->rewards,
+                                       .weight = w->rewards,
+                                       .scores = w->advantages,
+                                       .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_score_forward_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_score_forward(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status scores_few(fault_world *w)
+{
+    return scores(w, 2);
+}
+
+static merit_status scores_many(fault_world *w)
+{
+    return scores(w, LARGE_GROUP / 8);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -250,6 +279,8 @@ const fault_step fault_steps[] = {
     {"merit_preference_list", "many lists", lists_many, 0},
     {"merit_preference_list", "a long list", lists_long, 0},
     {"merit_preference_ordinal", "levels", levels, 0},
+    {"merit_score_forward", "few positions", scores_few, 0},
+    {"merit_score_forward", "many positions", scores_many, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

@@ -7,6 +7,12 @@ static const struct {
     const char *name;
     int counter;
 } counters[] = {
+    {"empty_row", MERIT_COUNTER_EMPTY_ROW},
+    {"bad_position", MERIT_COUNTER_BAD_POSITION},
+    {"repeated_position", MERIT_COUNTER_REPEATED_POSITION},
+    {"bad_std", MERIT_COUNTER_BAD_STD},
+    {"zero_direction", MERIT_COUNTER_ZERO_DIRECTION},
+    {"crossing", MERIT_COUNTER_CROSSING},
     {"nan_in", MERIT_COUNTER_NAN_IN},
     {"inf_in", MERIT_COUNTER_INF_IN},
     {"singleton", MERIT_COUNTER_SINGLETON},

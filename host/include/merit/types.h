@@ -73,7 +73,13 @@ typedef enum merit_counter {
     MERIT_COUNTER_UNSORTED = 22, // rows whose levels should rise and do not
     MERIT_COUNTER_BAD_COUNT = 23, // rows with a count of targets outside [0, N']
     MERIT_COUNTER_BAD_ACTION = 24, // rows without an action inside [0, A)
-    MERIT_COUNTER_BAD_TAU = 25 // rows with a quantile level outside [0, 1]
+    MERIT_COUNTER_BAD_TAU = 25, // rows with a quantile level outside [0, 1]
+    MERIT_COUNTER_EMPTY_ROW = 32, // sequences or rows without anything to score
+    MERIT_COUNTER_BAD_POSITION = 33, // positions past the hidden states or their sequence
+    MERIT_COUNTER_REPEATED_POSITION = 34, // positions after the first of the same token
+    MERIT_COUNTER_BAD_STD = 35, // heads whose divisor is 0 or NaN
+    MERIT_COUNTER_ZERO_DIRECTION = 36, // directions of length 0 that were to be normalized
+    MERIT_COUNTER_CROSSING = 37 // rows of quantiles that are not ascending
 } merit_counter;
 
 #define MERIT_NUM_COUNTERS 64

@@ -1,0 +1,136 @@
+// merit_score_forward: checks, workspace, dispatch.
+#include "../kernels/score/score_args.h"
+
+#include "score_checks.h"
+
+// Reads the descriptor and lays out the workspace; args->io is left to the caller.
+static merit_status prepare(merit_context *ctx, const merit_score_desc *desc,
+                            merit_score_forward_args *args, merit_layout *layout)
+{
+    merit_score_desc d = merit_score_defaults;
+    MERIT_TRY(merit_read_struct(ctx, "desc", &d, sizeof d,
+                                MERIT_SIZE_0_1(merit_score_desc, grad_layout), desc));
+    MERIT_TRY(merit_score_check_options(ctx, &d, &args->find));
+    args->d = d;
+    const int64_t positions = args->find.num_positions;
+    const int64_t tiles = score_num_tiles(d.hidden_size);
+    const int partial = d.shard == MERIT_SCORE_SHARD_PARTIAL;
+    if (positions == 0) return MERIT_STATUS_OK;
+    if (!ctx->backend->on_device) {
+        args->packed =
+            merit_layout_take(layout, (int64_t)d.num_heads * score_padded(d.hidden_size), 4);
+        return MERIT_STATUS_OK;
+    }
+    const int few = positions <= ctx->launch.num_sms && positions <= MERIT_SCORE_SPREAD_POSITIONS;
+    args->is_spread = partial || few;
+    if (partial || !few) return MERIT_STATUS_OK;
+    args->tickets = merit_layout_take(layout, MERIT_SCORE_SPREAD_POSITIONS, sizeof(uint32_t));
+    args->tile_sums = merit_layout_take(layout, positions * tiles * score_num_columns(&d), 8);
+    return MERIT_STATUS_OK;
+}
+
+// The arrays that the rules of positions read.
+static merit_score_index_arrays index_arrays(const merit_score_forward_io *io)
+{
+    return (merit_score_index_arrays){.route = io->route,
+                                      .lengths = io->lengths,
+                                      .mask = io->mask,
+                                      .cu_seqlens = io->cu_seqlens,
+                                      .ids = io->ids,
+                                      .positions = io->positions,
+                                      .position_offsets = io->position_offsets};
+}
+
+static merit_status check_arrays(merit_context *ctx, merit_score_forward_args *args)
+{
+    const merit_score_desc *const d = &args->d;
+    const merit_score_forward_io *const io = &args->io;
+    const int some = args->find.num_positions > 0;
+    const int partial = d->shard == MERIT_SCORE_SHARD_PARTIAL;
+    MERIT_REQUIRE(ctx, !some || io->hidden != NULL || args->find.num_tokens == 0, "hidden is NULL");
+    MERIT_REQUIRE(ctx, !some || io->weight != NULL, "weight is NULL");
+    MERIT_REQUIRE(ctx, !some || io->scores != NULL, "scores is NULL");
+    MERIT_REQUIRE(ctx, !partial || io->bias == NULL,
+                  "bias is given, but shard PARTIAL (1) leaves it to score_finish");
+    MERIT_REQUIRE(ctx, !partial || (io->post_mean == NULL && io->post_std == NULL),
+                  "%s is given, but shard PARTIAL (1) leaves it to score_finish",
+                  io->post_mean != NULL ? "post_mean" : "post_std");
+    const merit_score_index_arrays arrays = index_arrays(io);
+    return merit_score_check_index_arrays(ctx, d, &arrays, &args->find);
+}
+
+static merit_status check_overlap(merit_context *ctx, const merit_score_forward_args *args)
+{
+    enum { OWN = 8 };
+    const merit_score_desc *const d = &args->d;
+    const merit_score_forward_io *const io = &args->io;
+    const int64_t positions = args->find.num_positions;
+    const int64_t columns = score_num_columns(d);
+    const size_t heads = (size_t)d->num_heads;
+    const size_t scores = d->shard == MERIT_SCORE_SHARD_PARTIAL
+                              ? (size_t)(positions * columns * score_num_tiles(d->hidden_size)) * 8
+                              : merit_score_rows_bytes(positions, d->score_stride, columns, 4);
+    merit_region regions[OWN + MERIT_SCORE_INDEX_REGIONS] = {
+        {io->scores, scores, "scores", 1},
+        {io->found_positions, (size_t)positions * 8, "found_positions", 1},
+        {io->diagnostics, sizeof *io->diagnostics, "diagnostics", 1},
+        {io->hidden,
+         merit_score_hidden_bytes(d, &args->find, d->hidden_row_stride, d->hidden_stride), "hidden",
+         0},
+        {io->weight,
+         merit_score_rows_bytes(d->num_heads, d->weight_stride, d->hidden_size,
+                                merit_dtype_bytes(d->weight_dtype)),
+         "weight", 0},
+        {io->bias, 4 * heads, "bias", 0},
+        {io->post_mean, 4 * heads, "post_mean", 0},
+        {io->post_std, 4 * heads, "post_std", 0},
+    };
+    const merit_score_index_arrays arrays = index_arrays(io);
+    merit_score_index_regions(d, &args->find, &arrays, regions + OWN);
+    return merit_check_overlap(ctx, regions, OWN + MERIT_SCORE_INDEX_REGIONS);
+}
+
+merit_status merit_score_forward_workspace(merit_context *ctx, const merit_score_desc *desc,
+                                           size_t *bytes)
+{
+    MERIT_TRY(merit_begin(ctx, __func__));
+    MERIT_REQUIRE(ctx, bytes != NULL, "bytes is NULL");
+    merit_score_forward_args args = {.is_spread = 0};
+    merit_layout layout = merit_layout_begin(NULL);
+    MERIT_TRY(prepare(ctx, desc, &args, &layout));
+    MERIT_REQUIRE(ctx, !layout.overflow, "the sizes need a workspace of more than 2^64 bytes");
+    *bytes = layout.bytes;
+    return MERIT_STATUS_OK;
+}
+
+merit_status merit_score_forward(merit_context *ctx, const merit_score_desc *desc,
+                                 const merit_score_forward_io *io, void *workspace,
+                                 size_t workspace_bytes, merit_stream stream)
+{
+    MERIT_TRY(merit_begin(ctx, __func__));
+    merit_score_forward_args args = {.io = {.struct_size = sizeof args.io}};
+    MERIT_TRY(merit_read_struct(ctx, "io", &args.io, sizeof args.io,
+                                MERIT_SIZE_0_1(merit_score_forward_io, diagnostics), io));
+    merit_layout layout = merit_layout_begin(workspace);
+    MERIT_TRY(prepare(ctx, desc, &args, &layout));
+    MERIT_TRY(check_arrays(ctx, &args));
+    MERIT_TRY(check_overlap(ctx, &args));
+    MERIT_TRY(merit_layout_check(ctx, &layout, workspace, workspace_bytes));
+    if (args.d.path == MERIT_SCORE_PATH_BLAS) {
+        return merit_fail(ctx, MERIT_STATUS_UNSUPPORTED,
+                          "path is BLAS (1), but this context has no cuBLAS");
+    }
+    if (args.find.num_positions == 0) return MERIT_STATUS_OK;
+    const merit_score_desc *const d = &args.d;
+    args.has_vectors =
+        merit_score_is_aligned(args.io.hidden, d->hidden_stride, d->hidden_dtype) &&
+        (d->row_tokens == 0 ||
+         merit_score_is_aligned(args.io.hidden, d->hidden_row_stride, d->hidden_dtype)) &&
+        merit_score_is_aligned(args.io.weight, d->weight_stride, d->weight_dtype);
+
+    int previous;
+    MERIT_TRY(merit_enter_device(ctx, &previous));
+    const merit_launch launch = merit_launch_on(ctx, stream);
+    const int code = ctx->backend->score_forward(&args, &launch);
+    return merit_leave_device(ctx, previous, merit_launch_status(ctx, code));
+}

@@ -1,0 +1,27 @@
+"""Inputs of the recorded cases of the score family: what merit computes for them today is pinned bit for bit."""
+import random
+
+from golden_file import Tensor
+
+FOLDER = "."
+
+
+def forward(golden, name, note, tokens, size, heads, desc=None, dtype="BF16", weight="F32", more=None):
+    rng = random.Random("score " + name)
+    tensors = {"in.hidden": Tensor(dtype, [[rng.gauss(0, 1) for _ in range(size)] for _ in range(tokens)]),
+               "in.weight": Tensor(weight, [[rng.gauss(0, .1) for _ in range(size)] for _ in range(heads)])}
+    for key, (kind, values) in (more or {}).items():
+        tensors["in." + key] = Tensor(kind, values)
+    golden.case(FOLDER, "bits_score_" + name, "score_forward",
+                {"positions": "all", "num_tokens": tokens, **(desc or {})}, tensors, note)
+
+
+def write(golden):
+    forward(golden, "bf16", "bf16, an odd size of more than a tile", 3, 2309, 2)
+    forward(golden, "bf16_heads", "bf16 heads", 5, 300, 7, weight="BF16")
+    forward(golden, "f16", "f16 and f16 heads", 4, 520, 3, dtype="F16", weight="F16")
+    forward(golden, "f32", "f32 with bias and affine", 9, 257, 4, dtype="F32",
+            more={"bias": ("F32", [.1, -.2, .3, .7]), "post_mean": ("F32", [.5, 1, 1.5, -2]),
+                  "post_std": ("F32", [1.5, .1, 3, 7])})
+    forward(golden, "routed", "routed heads", 6, 100, 3, {"routed": True}, more={"route": ("I32", [2, 1, 0, 0, 1, 2])})
+    forward(golden, "partial", "tile sums of a shard", 2, 2100, 2, {"shard": "partial"})
