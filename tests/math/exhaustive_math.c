@@ -2,8 +2,9 @@
 // all words, the shared division over 10^9 hard cases, and the bits of every instruction set. Prints
 // the measured bounds: those at the head of kernels/core/exact.h.
 //
-//   exhaustive_math [--stride N] [--samples N] [PART ...]   part: binary32 binary64 bits words quotient
-//   stride: every N-th binary32 (default 1); samples: binary64 inputs per function (default 10^8)
+//   exhaustive_math [--stride N] [--samples N] [--threads N] [PART ...]
+//   part: binary32 binary64 bits words quotient (default: all); stride: every N-th binary32 (default 1);
+//   samples: binary64 inputs per function (default 10^8); threads: default 1
 #include "math_table.h"
 
 #include <math.h>
@@ -13,7 +14,7 @@
 
 enum { BLOCK = 4096 };
 
-static uint64_t stride = 1, samples = 100000000;
+static uint64_t stride = 1, samples = 100000000, threads = 1;
 static int failures;
 
 typedef struct worst {
@@ -51,7 +52,7 @@ static void sweep_row32(const math_row32 *row)
 {
     const math_variant *const variant = math_variants()[0];
     worst all = {0, 0};
-#pragma omp parallel
+#pragma omp parallel num_threads((int)threads)
     {
         worst mine = {0, 0};
         float in[BLOCK], hi[BLOCK], lo[BLOCK] = {0};
@@ -76,7 +77,7 @@ static void sweep_row64(const math_row64 *row)
 {
     const math_variant *const variant = math_variants()[0];
     worst all = {0, 0};
-#pragma omp parallel
+#pragma omp parallel num_threads((int)threads)
     {
         worst mine = {0, 0};
         double in[BLOCK], hi[BLOCK], lo[BLOCK] = {0};
@@ -113,7 +114,7 @@ static void compare_bits(void)
     for (size_t v = 1; variants[v] != NULL; ++v) {
         for (int map = 0; map < MATH_NUM_MAPS32; ++map) {
             uint64_t count = 0;
-#pragma omp parallel for schedule(dynamic, 64) reduction(+ : count)
+#pragma omp parallel for num_threads((int)threads) schedule(dynamic, 64) reduction(+ : count)
             for (uint64_t block = 0; block < num_blocks32(); ++block) {
                 float in[BLOCK], first[BLOCK], other[BLOCK];
                 fill32(in, block);
@@ -132,7 +133,8 @@ static void compare_words(void)
 {
     const math_variant *const variant = math_variants()[0];
     uint64_t bf16_count = 0, f16_count = 0;
-#pragma omp parallel for schedule(dynamic, 64) reduction(+ : bf16_count, f16_count)
+#pragma omp parallel for num_threads((int)threads) schedule(dynamic, 64) \
+    reduction(+ : bf16_count, f16_count)
     for (uint64_t block = 0; block < num_blocks32(); ++block) {
         float in[BLOCK];
         uint16_t bf16[BLOCK], f16[BLOCK];
@@ -152,7 +154,7 @@ static void compare_quotients(void)
 {
     const math_variant *const variant = math_variants()[0];
     uint64_t count = 0;
-#pragma omp parallel for schedule(dynamic, 64) reduction(+ : count)
+#pragma omp parallel for num_threads((int)threads) schedule(dynamic, 64) reduction(+ : count)
     for (uint64_t block = 0; block < 10 * samples / BLOCK; ++block) {
         uint64_t state = 0x9e3779b97f4a7c15u * (block + 1);
         for (int i = 0; i < BLOCK; ++i) {
@@ -192,15 +194,15 @@ int main(int argc, char **argv)
     int chosen[NUM_PARTS] = {0}, num_chosen = 0;
     for (int i = 1; i < argc; ++i) {
         int known = 0;
-        for (int part = 0; part < NUM_PARTS; ++part) {
+        for (int part = 0; part < NUM_PARTS; ++part)
             if (strcmp(argv[i], parts[part].name) == 0) known = chosen[part] = ++num_chosen;
-        }
-        if (!known && i + 1 < argc && strcmp(argv[i], "--stride") == 0)
-            known = (stride = strtoull(argv[++i], NULL, 10)) > 0;
-        else if (!known && i + 1 < argc && strcmp(argv[i], "--samples") == 0)
-            known = (samples = strtoull(argv[++i], NULL, 10)) > 0;
+        uint64_t *const number = strcmp(argv[i], "--stride") == 0    ? &stride
+                                 : strcmp(argv[i], "--samples") == 0 ? &samples
+                                 : strcmp(argv[i], "--threads") == 0 ? &threads
+                                                                     : NULL;
+        if (number != NULL && i + 1 < argc) known = (*number = strtoull(argv[++i], NULL, 10)) > 0;
         if (!known) {
-            fprintf(stderr, "usage: exhaustive_math [--stride N] [--samples N]"
+            fprintf(stderr, "usage: exhaustive_math [--stride N] [--samples N] [--threads N]"
                             " [binary32] [binary64] [bits] [words] [quotient]\n");
             return 2;
         }
