@@ -196,7 +196,7 @@ int main(int argc, char **argv)
     input *const seeds = calloc((size_t)paths.count + 1, sizeof *seeds);
     size_t num_seeds = 0;
     for (int i = 0; i < paths.count && seeds != NULL; i++) {
-        num_seeds += (size_t)load(paths.paths[i], &seeds[num_seeds]);
+        num_seeds += (size_t)load(paths.at[i].path, &seeds[num_seeds]);
     }
     if (iterations <= 0 || num_seeds == 0) {
         fprintf(stderr, "usage: fuzz_case ITERATIONS CASE|DIR...\n");

@@ -9,14 +9,15 @@
 
 enum { MAX_DEPTH = 16 };
 
-static bool append(case_paths *list, const char *path, case_error *error)
+// Its name begins `before` bytes into the path.
+static bool append(case_paths *list, const char *path, size_t before, case_error *error)
 {
-    char **const grown = realloc(list->paths, sizeof *grown * (size_t)(list->count + 1));
+    case_path *const grown = realloc(list->at, sizeof *grown * (size_t)(list->count + 1));
     if (grown == NULL) return case_fail(error, "no memory for the list of cases");
-    list->paths = grown;
-    grown[list->count] = strdup(path);
-    if (grown[list->count] == NULL) return case_fail(error, "no memory for the list of cases");
-    list->count++;
+    list->at = grown;
+    char *const copy = strdup(path);
+    if (copy == NULL) return case_fail(error, "no memory for the list of cases");
+    grown[list->count++] = (case_path){.path = copy, .name = copy + before};
     return true;
 }
 
@@ -33,7 +34,8 @@ static bool is_case(const char *name)
     return length > tail && strcmp(name + length - tail, suffix) == 0;
 }
 
-static bool add_folder(case_paths *list, const char *folder, int depth, case_error *error)
+static bool add_folder(case_paths *list, const char *folder, size_t before, int depth,
+                       case_error *error)
 {
     struct dirent **entries = NULL;
     const int n = scandir(folder, &entries, NULL, alphasort);
@@ -47,9 +49,9 @@ static bool add_folder(case_paths *list, const char *folder, int depth, case_err
         }
         if (path != NULL && is_folder(path)) {
             good = depth == MAX_DEPTH ? case_fail(error, "%s lies too deep", path)
-                                      : add_folder(list, path, depth + 1, error);
+                                      : add_folder(list, path, before, depth + 1, error);
         } else if (path != NULL && is_case(path)) {
-            good = append(list, path, error);
+            good = append(list, path, before, error);
         }
         free(path);
         free(entries[i]);
@@ -60,17 +62,20 @@ static bool add_folder(case_paths *list, const char *folder, int depth, case_err
 
 bool case_paths_add(case_paths *list, const char *path, case_error *error)
 {
-    if (!is_folder(path)) return append(list, path, error);
-    const int before = list->count;
-    if (!add_folder(list, path, 0, error)) return false;
-    return list->count > before || case_fail(error, "holds no *.safetensors");
+    const char *const slash = strrchr(path, '/');
+    if (!is_folder(path)) {
+        return append(list, path, slash != NULL ? (size_t)(slash + 1 - path) : 0, error);
+    }
+    const int count = list->count;
+    if (!add_folder(list, path, strlen(path) + 1, 0, error)) return false;
+    return list->count > count || case_fail(error, "holds no *.safetensors");
 }
 
 void case_paths_free(case_paths *list)
 {
     for (int i = 0; i < list->count; i++) {
-        free(list->paths[i]);
+        free(list->at[i].path);
     }
-    free(list->paths);
+    free(list->at);
     *list = (case_paths){0};
 }

@@ -4,8 +4,13 @@
 
 #include "case_error.h"
 
+typedef struct case_path {
+    char *path;
+    const char *name; // end of `path`: below the folder it was found in, or that of the file
+} case_path;
+
 typedef struct case_paths {
-    char **paths;
+    case_path *at;
     int count;
 } case_paths;
 

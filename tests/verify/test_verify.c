@@ -3,8 +3,11 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "jobs.h"
 
 static const float good[4] = {-1, -1, 1, 1};
 #define DESC \
@@ -210,6 +213,101 @@ Test(verify, recording_needs_one_backend_and_one_name_per_case, .fini = vf_done)
     expect_unusable(vf_run("--record %s %s %s", vf_path("kept"), vf_path("one.safetensors"),
                            vf_path("one.safetensors")),
                     "under one name");
+}
+
+Test(verify, folders_are_recorded_as_they_lie, .fini = vf_done)
+{
+    char command[256];
+    snprintf(command, sizeof command, "mkdir -p %s/all/a %s/all/b", vf_folder(), vf_folder());
+    cr_assert_eq(system(command), 0);
+    vf_bytes b = vf_case("", good);
+    vf_write("all/a/one.safetensors", b);
+    vf_write("all/b/one.safetensors", b);
+    vf_free(&b);
+    vf_result r = vf_run("--record %s %s/", vf_path("kept"), vf_path("all"));
+    cr_assert_eq(r.status, 0, "%s%s", r.out, r.err);
+    vf_result_free(&r);
+    r = vf_run("%s %s", vf_path("kept/a/one.safetensors"), vf_path("kept/b/one.safetensors"));
+    cr_assert_eq(r.status, 0, "%s%s", r.out, r.err);
+    VF_CONTAINS(r.out, "2 held, 0");
+    vf_result_free(&r);
+    expect_unusable(vf_run("--record /dev/null/kept %s", vf_path("all")), "cannot be made");
+}
+
+// Many processes ----------------------------------------------------------------------------------
+
+Test(verify, what_is_printed_does_not_depend_on_the_processes, .fini = vf_done)
+{
+    const float wrong[4] = {-1, -1, 1, 2};
+    for (int i = 0; i < 7; i++) {
+        char name[32];
+        vf_bytes b = vf_case("", i == 3 ? wrong : good);
+        b.size -= i == 5; // one that cannot be used
+        snprintf(name, sizeof name, "%d.safetensors", i);
+        vf_write(name, b);
+        vf_free(&b);
+    }
+    static const char *const forms[] = {"", "--json"};
+    for (int form = 0; form < 2; form++) {
+        vf_result one = vf_run("%s --backend all %s", forms[form], vf_folder());
+        cr_assert_eq(one.status, 2);
+        VF_CONTAINS(one.err, "5.safetensors: ");
+        for (int jobs = 2; jobs < 10; jobs += 3) {
+            vf_result many =
+                vf_run("%s --backend all --jobs %d %s", forms[form], jobs, vf_folder());
+            cr_expect_eq(many.status, 2);
+            cr_expect_str_eq(many.out, one.out);
+            cr_expect_str_eq(many.err, one.err);
+            vf_result_free(&many);
+        }
+        vf_result_free(&one);
+    }
+    expect_unusable(vf_run("--jobs many x"), "--jobs is many, expected 0 to 1024");
+    expect_unusable(vf_run("--jobs 4 --backend tpu %s", vf_folder()), "no backend \"tpu\"");
+}
+
+// What becomes of seven tasks of which the third crashes and the sixth ends its process.
+typedef struct seen {
+    char text[512];
+    int refuses;
+} seen;
+
+static bool seen_start(void *context, int first, case_error *error)
+{
+    const seen *const s = context;
+    return first < s->refuses || case_fail(error, "task %d may not start", first);
+}
+
+static char *seen_work(void *context, int i)
+{
+    char text[8];
+    (void)context;
+    if (i == 2) raise(SIGKILL);
+    if (i == 5) _exit(3);
+    snprintf(text, sizeof text, "<%d>", i);
+    return strdup(text);
+}
+
+static void seen_take(void *context, int i, const char *result, const char *end)
+{
+    seen *const s = context;
+    const size_t used = strlen(s->text);
+    snprintf(s->text + used, sizeof s->text - used, "%d: %s; ", i, result != NULL ? result : end);
+}
+
+Test(verify, a_task_that_crashes_takes_no_other_with_it)
+{
+    const job_plan plan = {7, 2, seen_start, seen_work, seen_take};
+    case_error error = {.text = ""};
+    seen s = {.refuses = 7};
+    cr_assert(jobs_run(&plan, &s, &error), "%s", error.text);
+    cr_assert_str_eq(s.text,
+                     "0: <0>; 1: <1>; 2: its process was ended by signal 9 (Killed); 3: <3>; "
+                     "4: <4>; 5: its process ended early, with status 3; 6: <6>; ");
+    seen refused = {.refuses = 1};
+    cr_assert_not(jobs_run(&plan, &refused, &error));
+    cr_assert_str_eq(error.text, "task 1 may not start");
+    cr_assert_str_eq(refused.text, "");
 }
 
 // The calls that merit never makes ----------------------------------------------------------------

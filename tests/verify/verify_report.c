@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "number.h"
@@ -10,11 +11,15 @@
 
 static int case_width;
 
-void report_header(int width)
+void report_width(int width)
 {
     case_width = width;
-    printf("%-*s %-18s %-7s %-24s %9s %11s %8s %9s  %s\n", case_width, "case", "operation",
-           "backend", "output", "elements", "abs error", "ulp", "bits", "verdict");
+}
+
+void report_header(FILE *out)
+{
+    fprintf(out, "%-*s %-18s %-7s %-24s %9s %11s %8s %9s  %s\n", case_width, "case", "operation",
+            "backend", "output", "elements", "abs error", "ulp", "bits", "verdict");
 }
 
 static void ulp_text(uint64_t ulp, char text[24])
@@ -26,42 +31,43 @@ static void ulp_text(uint64_t ulp, char text[24])
     }
 }
 
-static void print_element(const char *which, int64_t i, st_dtype dtype, uint64_t expected,
-                          uint64_t actual)
+static void print_element(FILE *out, const char *which, int64_t i, st_dtype dtype,
+                          uint64_t expected, uint64_t actual)
 {
     char wanted[64], got[64];
     number_text(dtype, expected, wanted, sizeof wanted);
     number_text(dtype, actual, got, sizeof got);
-    printf("    %s index %" PRId64 ": expected %s, got %s\n", which, i, wanted, got);
+    fprintf(out, "    %s index %" PRId64 ": expected %s, got %s\n", which, i, wanted, got);
 }
 
-static void print_row(const char *path, const case_file *c, const case_backend *backend,
+static void print_row(FILE *out, const char *path, const case_file *c, const case_backend *backend,
                       const case_row *row)
 {
     const compare_result *const r = &row->result;
-    printf("%-*s %-18s %-7s %-24s ", case_width, path, c->op->name, backend->name, row->output);
+    fprintf(out, "%-*s %-18s %-7s %-24s ", case_width, path, c->op->name, backend->name,
+            row->output);
     if (row->compared) {
         char ulp[24];
         ulp_text(r->worst_ulp, ulp);
-        printf("%9" PRId64 " %11.3g %8s %9" PRIu64, r->elements, r->worst_error,
-               number_is_float(row->dtype) ? ulp : "-", r->differing_bits);
+        fprintf(out, "%9" PRId64 " %11.3g %8s %9" PRIu64, r->elements, r->worst_error,
+                number_is_float(row->dtype) ? ulp : "-", r->differing_bits);
     } else {
-        printf("%9s %11s %8s %9s", "-", "-", "-", "-");
+        fprintf(out, "%9s %11s %8s %9s", "-", "-", "-", "-");
     }
-    printf("  %s\n", case_verdict_name(row->verdict));
+    fprintf(out, "  %s\n", case_verdict_name(row->verdict));
     if (row->verdict != CASE_FAILS) return;
-    if (row->text[0] != '\0') printf("    %s%s\n", row->compared ? "wanted " : "", row->text);
+    if (row->text[0] != '\0') fprintf(out, "    %s%s\n", row->compared ? "wanted " : "", row->text);
     if (!row->compared || r->failing == 0) return;
-    printf("    %" PRId64 " of %" PRId64 " elements fall short\n", r->failing, r->elements);
-    print_element("first", r->first, row->dtype, r->first_expected, r->first_actual);
-    print_element("worst", r->worst, row->dtype, r->worst_expected, r->worst_actual);
+    fprintf(out, "    %" PRId64 " of %" PRId64 " elements fall short\n", r->failing, r->elements);
+    print_element(out, "first", r->first, row->dtype, r->first_expected, r->first_actual);
+    print_element(out, "worst", r->worst, row->dtype, r->worst_expected, r->worst_actual);
 }
 
-void report_table(const char *path, const case_file *c, const case_backend *backend,
+void report_table(FILE *out, const char *path, const case_file *c, const case_backend *backend,
                   const case_report *report)
 {
     for (int i = 0; i < report->num_rows; i++) {
-        print_row(path, c, backend, &report->rows[i]);
+        print_row(out, path, c, backend, &report->rows[i]);
     }
 }
 
@@ -71,12 +77,13 @@ json_t *report_string(const char *text)
 {
     json_t *const good = json_string(text);
     if (good != NULL) return good;
-    char plain[1024];
-    snprintf(plain, sizeof plain, "%s", text);
-    for (char *c = plain; *c != '\0'; c++) {
+    char *const plain = strdup(text);
+    for (char *c = plain; c != NULL && *c != '\0'; c++) {
         if ((unsigned char)*c >= 0x80) *c = '?';
     }
-    return json_string(plain);
+    json_t *const replaced = json_string(plain);
+    free(plain);
+    return replaced;
 }
 
 static json_t *real(double value)

@@ -2,11 +2,14 @@
 #ifndef MERIT_VERIFY_REPORT_H
 #define MERIT_VERIFY_REPORT_H
 
+#include <stdio.h>
+
 #include "case_run.h"
 
-// `width`: of the column of cases.
-void report_header(int width);
-void report_table(const char *path, const case_file *c, const case_backend *backend,
+// Before all else, in every process: the width of the column of cases.
+void report_width(int width);
+void report_header(FILE *out);
+void report_table(FILE *out, const char *path, const case_file *c, const case_backend *backend,
                   const case_report *report);
 
 // One object per row, appended to the array `rows`.
