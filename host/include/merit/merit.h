@@ -9,6 +9,7 @@
 #include "advantage.h"
 #include "context.h"
 #include "dominance.h"
+#include "policy.h"
 #include "preference.h"
 #include "score.h"
 #include "status.h"

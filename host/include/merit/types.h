@@ -79,7 +79,12 @@ typedef enum merit_counter {
     MERIT_COUNTER_REPEATED_POSITION = 34, // positions after the first of the same token
     MERIT_COUNTER_BAD_STD = 35, // heads whose divisor is 0 or NaN
     MERIT_COUNTER_ZERO_DIRECTION = 36, // directions of length 0 that were to be normalized
-    MERIT_COUNTER_CROSSING = 37 // rows of quantiles that are not ascending
+    MERIT_COUNTER_CROSSING = 37, // rows of quantiles that are not ascending
+    MERIT_COUNTER_BAD_LABEL = 40, // rows whose target or subset leaves the vocabulary
+    MERIT_COUNTER_TARGET_OUTSIDE_SUPPORT = 41, // rows whose target has probability 0
+    MERIT_COUNTER_EMPTY_SUPPORT = 42, // rows without a logit above -inf
+    MERIT_COUNTER_LOGIT_RANGE = 43, // rows whose largest logit is beyond the range of the exponent
+    MERIT_COUNTER_BAD_TEMPERATURE = 44 // rows whose temperature is not positive and finite
 } merit_counter;
 
 #define MERIT_NUM_COUNTERS 64
