@@ -1,0 +1,443 @@
+// policy_logprob_forward: degenerate rows, properties, accuracy at real vocabularies, and calls that are rejected.
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "logprob_case.h"
+
+#define COUNT(array) ((int64_t)(sizeof(array) / sizeof(array)[0]))
+
+// Degenerate rows ---------------------------------------------------------------------------------
+
+TK_TEST(policy_logprob_rules, a_bad_row_is_nan_alone_and_counted)
+{
+    enum { V = 2300 };
+    static const int32_t types[] = {MERIT_DTYPE_BF16, MERIT_DTYPE_F16, MERIT_DTYPE_F32};
+    static const float bad[] = {NAN, -NAN, INFINITY};
+    for (int j = 0; j < 3; j++) {
+        for (int k = 0; k < 3; k++) {
+            for (int where = 0; where < 3; where++) {
+                float *const x = logprob_random(3 * V, 2, types[j], 31);
+                x[V + (where == 0 ? 0 : where == 1 ? 2047 : 2299)] = bad[k];
+                const int64_t targets[] = {5, 6, 2200};
+                logprob_case c = logprob_make(x, targets, 3, V);
+                c.d.dtype = types[j];
+                tk_case("type %d bad %d where %d", (int)types[j], k, where);
+                logprob_check(tk, &c);
+                free(x);
+            }
+        }
+    }
+}
+
+TK_TEST(policy_logprob_rules, the_range_of_the_exponent_is_checked)
+{
+    static const float top[] = {2.9e6f, 2.91e6f, -2.9e6f, -2.91e6f, FLT_MAX, -FLT_MAX, 1e30f, 0};
+    for (int i = 0; i < 8; i++) {
+        const float x[] = {top[i], -FLT_MAX, -INFINITY};
+        const int64_t targets[] = {0};
+        logprob_case c = logprob_make(x, targets, 1, 3);
+        tk_case("%g", (double)top[i]);
+        logprob_check(tk, &c);
+        logprob_result r = logprob_run(tk, &c);
+        const int inside = fabs((double)top[i]) < 2.905e6;
+        TK_EXPECT(inside ? r.logprob[0] == 0 : isnan(r.logprob[0]), "%g", r.logprob[0]);
+        TK_EXPECT(r.diagnostics.count[MERIT_COUNTER_LOGIT_RANGE] == (uint64_t)!inside, "counted");
+        logprob_free(&r);
+    }
+    // a weight at the far end of a segment, and zeros of both signs
+    const float x[] = {0.0f, -0.0f, -86.64f, -86.65f, -200, 1e-40f, -1e-40f};
+    const int64_t targets[] = {2};
+    logprob_case c = logprob_make(x, targets, 1, COUNT(x));
+    logprob_check(tk, &c);
+}
+
+TK_TEST(policy_logprob_rules, labels_are_never_read_out_of_bounds)
+{
+    const float x[] = {1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, NAN, 0, 0};
+    const int64_t targets[] = {-1,        3, (int64_t)1 << 31, -((int64_t)1 << 31),
+                               INT64_MAX, 0, INT64_MIN,        -100};
+    logprob_case c = logprob_make(x, targets, 8, 3);
+    logprob_check(tk, &c);
+    logprob_result r = logprob_run(tk, &c);
+    TK_EXPECT(r.diagnostics.count[MERIT_COUNTER_BAD_LABEL] == 6, "six bad labels");
+    TK_EXPECT(r.logprob[7] == 0 && r.entropy[7] == 0 && r.argmax[7] == -1, "ignored, though NaN");
+    logprob_free(&r);
+    c.d.ignore_index = INT64_MIN;
+    logprob_check(tk, &c);
+    const int32_t narrow = -100;
+    c.d.ignore_index = narrow;
+    c.d.target_dtype = MERIT_DTYPE_I32;
+    const int64_t fitting[] = {-1, 3, 2, 0, INT32_MAX, INT32_MIN, 1, -100};
+    c.targets = fitting;
+    logprob_check(tk, &c);
+}
+
+TK_TEST(policy_logprob_rules, bad_temperatures_and_ids_make_their_row_nan)
+{
+    const float x[] = {1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3};
+    const int64_t targets[] = {0, 1, 2, 0, 1};
+    const float temperatures[] = {0, -1, NAN, INFINITY, 2};
+    logprob_case c = logprob_make(x, targets, 5, 3);
+    c.temperatures = temperatures;
+    logprob_check(tk, &c);
+    const int32_t ids[] = {0, 3, 1, 0, -1, 2, 1, 1, 0, INT32_MAX};
+    c.temperatures = NULL;
+    c.subset_ids = ids;
+    c.d.support = MERIT_LOGPROB_SUPPORT_SUBSET;
+    c.d.subset_size = c.d.ld_subset = 2;
+    for (int full = 0; full < 2; full++) {
+        c.d.normalize = full;
+        logprob_check(tk, &c);
+    }
+}
+
+TK_TEST(policy_logprob_rules, masked_logits_may_hold_anything)
+{
+    enum { V = 4200 };
+    float *const x = logprob_random(V, 2, MERIT_DTYPE_F32, 8);
+    float *const y = malloc(V * sizeof *y);
+    uint32_t mask[(V + 31) / 32];
+    memset(mask, 0x5a, sizeof mask);
+    static const float junk[] = {NAN, INFINITY, -INFINITY, FLT_MAX};
+    for (int v = 0; v < V; v++) {
+        y[v] = mask[v / 32] >> (v % 32) & 1 ? x[v] : junk[v % 4];
+    }
+    const int64_t target[] = {1};
+    logprob_case c = logprob_make(x, target, 1, V), d = logprob_make(y, target, 1, V);
+    c.d.support = d.d.support = MERIT_LOGPROB_SUPPORT_MASK;
+    c.keep_mask = d.keep_mask = mask;
+    logprob_result a = logprob_run(tk, &c), b = logprob_run(tk, &d);
+    TK_EXPECT(isfinite(a.logprob[0]), "%g", a.logprob[0]);
+    tk_expect_bits(a.logprob, b.logprob, 1, 4);
+    tk_expect_bits(a.entropy, b.entropy, 1, 4);
+    tk_expect_bits(a.sum_sq, b.sum_sq, 1, 4);
+    tk_expect_bits(a.argmax, b.argmax, 1, 4);
+    logprob_free(&a), logprob_free(&b);
+    memset(mask, 0, sizeof mask); // nothing kept
+    for (int full = 0; full < 2; full++) {
+        c.d.normalize = full;
+        if (full) c.outputs = LP_ALL;
+        logprob_check(tk, &c);
+    }
+    free(x), free(y);
+}
+
+// Properties --------------------------------------------------------------------------------------
+
+TK_TEST(policy_logprob_rules, a_mask_of_ones_and_longer_masked_vocabularies_change_nothing)
+{
+    enum { V = 4500, CUT = 3000 };
+    float *const x = logprob_random(V, 3, MERIT_DTYPE_BF16, 18);
+    uint32_t ones[(V + 31) / 32], cut[(V + 31) / 32];
+    memset(ones, 0xff, sizeof ones), memset(cut, 0, sizeof cut);
+    for (int v = 0; v < CUT; v++) {
+        cut[v / 32] |= 1u << v % 32;
+    }
+    const int64_t target[] = {77};
+    logprob_case all = logprob_make(x, target, 1, V), part = logprob_make(x, target, 1, CUT);
+    all.d.dtype = part.d.dtype = MERIT_DTYPE_BF16;
+    logprob_result plain = logprob_run(tk, &all), shorter = logprob_run(tk, &part);
+    all.d.support = MERIT_LOGPROB_SUPPORT_MASK;
+    all.keep_mask = ones;
+    logprob_result masked = logprob_run(tk, &all);
+    tk_expect_bits(masked.logprob, plain.logprob, 1, 4);
+    tk_expect_bits(masked.entropy, plain.entropy, 1, 4);
+    tk_expect_bits(masked.sum_sq, plain.sum_sq, 1, 4);
+    all.keep_mask = cut;
+    logprob_result kept = logprob_run(tk, &all);
+    tk_expect_bits(kept.logprob, shorter.logprob, 1, 4);
+    tk_expect_bits(kept.entropy, shorter.entropy, 1, 4);
+    tk_expect_bits(kept.state, shorter.state, 1, 8);
+    logprob_free(&plain), logprob_free(&shorter), logprob_free(&masked), logprob_free(&kept);
+    free(x);
+}
+
+TK_TEST(policy_logprob_rules, probabilities_of_all_targets_add_up)
+{
+    enum { V = 600 };
+    float *const x = malloc(V * V * sizeof *x);
+    int64_t targets[V];
+    float *const row = logprob_random(V, 3, MERIT_DTYPE_BF16, 19);
+    for (int t = 0; t < V; t++) {
+        memcpy(x + t * V, row, V * sizeof *row);
+        targets[t] = t;
+    }
+    logprob_case c = logprob_make(x, targets, V, V);
+    c.d.dtype = MERIT_DTYPE_BF16;
+    logprob_result r = logprob_run(tk, &c);
+    double sum = 0, squares = 0;
+    for (int t = 0; t < V; t++) {
+        sum += exp(r.logprob[t]);
+        squares += exp(2 * (double)r.logprob[t]);
+    }
+    TK_EXPECT(fabs(sum - 1) < 1e-6, "%.9g", sum);
+    TK_EXPECT(fabs(squares - r.sum_sq[0]) < 2e-6 * squares, "%.9g", squares);
+    logprob_free(&r);
+    free(x), free(row);
+}
+
+TK_TEST(policy_logprob_rules, each_output_is_the_same_alone)
+{
+    enum { V = 5000, T = 3 };
+    float *const x = logprob_random(T * V, 3, MERIT_DTYPE_BF16, 20);
+    const int64_t targets[] = {0, 4096, 4999};
+    logprob_case c = logprob_make(x, targets, T, V);
+    c.d.dtype = MERIT_DTYPE_BF16;
+    logprob_result all = logprob_run(tk, &c);
+    for (int bit = 1; bit < LP_ALL; bit *= 2) {
+        if (bit == LP_MASS) continue;
+        c.outputs = bit;
+        logprob_result one = logprob_run(tk, &c);
+        if (one.logprob != NULL) tk_expect_bits(one.logprob, all.logprob, T, 4);
+        if (one.lse != NULL) tk_expect_bits(one.lse, all.lse, T, 4);
+        if (one.entropy != NULL) tk_expect_bits(one.entropy, all.entropy, T, 4);
+        if (one.sum_sq != NULL) tk_expect_bits(one.sum_sq, all.sum_sq, T, 4);
+        if (one.argmax != NULL) tk_expect_bits(one.argmax, all.argmax, T, 4);
+        if (one.state != NULL) tk_expect_bits(one.state, all.state, T, 8);
+        logprob_free(&one);
+    }
+    logprob_free(&all);
+    free(x);
+}
+
+TK_TEST(policy_logprob_rules, a_shared_shift_moves_nothing_but_lse)
+{
+    enum { V = 3000 };
+    float *const x = logprob_random(V, 2, MERIT_DTYPE_BF16, 21);
+    const int64_t target[] = {1234};
+    logprob_case c = logprob_make(x, target, 1, V);
+    logprob_result a = logprob_run(tk, &c);
+    for (int v = 0; v < V; v++) {
+        x[v] += 64; // exact: the numbers have 8 bits
+    }
+    logprob_result b = logprob_run(tk, &c);
+    TK_EXPECT(fabs(a.logprob[0] - b.logprob[0]) < 3.2e-6, "%.9g %.9g", a.logprob[0], b.logprob[0]);
+    TK_EXPECT(fabs(b.lse[0] - a.lse[0] - 64) < 1e-5, "%.9g", b.lse[0]);
+    TK_EXPECT(fabs(a.entropy[0] - b.entropy[0]) < 2e-5, "%.9g", b.entropy[0]);
+    logprob_free(&a), logprob_free(&b);
+    free(x);
+}
+
+TK_TEST(policy_logprob_rules, ties_go_to_the_lowest_index)
+{
+    enum { V = 4200 };
+    float *const x = logprob_random(V, 1, MERIT_DTYPE_BF16, 22);
+    const int64_t target[] = {0};
+    static const int where[] = {0, 700, 2047, 2048, 4199};
+    for (int64_t i = 0; i < COUNT(where); i++) {
+        for (int v = 0; v < V; v++) {
+            x[v] = v == where[i] || v == 4199 ? 9 : fminf(x[v], 8);
+        }
+        logprob_case c = logprob_make(x, target, 1, V);
+        c.d.dtype = MERIT_DTYPE_BF16;
+        logprob_result r = logprob_run(tk, &c);
+        TK_EXPECT(r.argmax[0] == where[i], "%d, expected %d", (int)r.argmax[0], where[i]);
+        logprob_free(&r);
+    }
+    free(x);
+}
+
+// Accuracy ----------------------------------------------------------------------------------------
+
+/* abs(error) of logprob <= 1.5e-6 + 1.4e-8 abs(z_max - z_target) + 1/2 ulp, here against 160 bits. */
+TK_TEST(policy_logprob_rules, a_real_vocabulary_is_within_the_stated_bound)
+{
+    enum { V = 151936 };
+    if (tk->kind != TK_CPU) return; // the emulator has its own sizes; bits are compared there
+    static const int32_t types[] = {MERIT_DTYPE_BF16, MERIT_DTYPE_F32};
+    for (int j = 0; j < 2; j++) {
+        for (int k = 0; k < 2; k++) {
+            float *const x = logprob_random(V, k == 0 ? 2 : 8, types[j], 40 + 2 * j + k);
+            const int64_t target[] = {V - 1};
+            logprob_case c = logprob_make(x, target, 1, V);
+            c.d.dtype = types[j];
+            logprob_check(tk, &c);
+            free(x);
+        }
+    }
+    float *const zeros = calloc(V, sizeof *zeros);
+    const int64_t target[] = {5};
+    logprob_case c = logprob_make(zeros, target, 1, V);
+    logprob_result r = logprob_run(tk, &c);
+    TK_EXPECT(fabs(r.logprob[0] + 11.931214659) < 2e-6, "%.9g", r.logprob[0]);
+    logprob_free(&r);
+    c.d.vocab_size = 128256;
+    r = logprob_run(tk, &c);
+    TK_EXPECT(fabs(r.logprob[0] + 11.761783546) < 2e-6, "%.9g", r.logprob[0]);
+    logprob_free(&r);
+    free(zeros);
+}
+
+TK_TEST(policy_logprob_rules, vocabularies_beyond_a_block_are_spread)
+{
+    enum { V = 524288 + 2048 + 5 };
+    float *const x = logprob_random(V, 2, MERIT_DTYPE_BF16, 50);
+    const int64_t target[] = {V - 3};
+    logprob_case c = logprob_make(x, target, 1, V);
+    c.d.dtype = MERIT_DTYPE_BF16;
+    logprob_result r = logprob_run(tk, &c);
+    double top = -INFINITY, sum = 0;
+    for (int v = 0; v < V; v++) {
+        top = fmax(top, x[v]);
+    }
+    for (int v = 0; v < V; v++) {
+        sum += exp(x[v] - top);
+    }
+    TK_EXPECT(fabs(r.lse[0] - (top + log(sum))) < 3e-6, "%.9g", r.lse[0]);
+    TK_EXPECT(x[r.argmax[0]] == top, "argmax %d", (int)r.argmax[0]);
+    logprob_free(&r);
+    free(x);
+}
+
+// Rejected calls ----------------------------------------------------------------------------------
+
+typedef struct call {
+    merit_policy_logprob_desc d;
+    merit_policy_logprob_forward_io io;
+} call;
+
+typedef void spoil(call *c);
+
+#define SPOIL(name, statement) \
+    static void name(call *c)  \
+    {                          \
+        statement;             \
+    }
+
+SPOIL(bad_tokens, c->d.num_tokens = -1)
+SPOIL(no_vocabulary, c->d.vocab_size = 0)
+SPOIL(long_vocabulary, c->d.vocab_size = (1 << 24) + 1)
+SPOIL(short_rows, c->d.ld_logits = 3)
+SPOIL(huge_rows, c->d.ld_logits = INT64_MAX / 4)
+SPOIL(bad_dtype, c->d.dtype = MERIT_DTYPE_F64)
+SPOIL(bad_target_dtype, c->d.target_dtype = MERIT_DTYPE_F32)
+SPOIL(zero_temperature, c->d.temperature = 0)
+SPOIL(nan_temperature, c->d.temperature = NAN)
+SPOIL(infinite_temperature, c->d.temperature = INFINITY)
+SPOIL(nan_scale, c->d.logit_scale = NAN)
+SPOIL(infinite_scale, c->d.logit_scale = -INFINITY)
+SPOIL(negative_cap, c->d.soft_cap = -1)
+SPOIL(nan_cap, c->d.soft_cap = NAN)
+SPOIL(bad_support, c->d.support = 3)
+SPOIL(bad_normalize, c->d.normalize = -1)
+SPOIL(no_mask, c->d.support = MERIT_LOGPROB_SUPPORT_MASK)
+SPOIL(short_mask, (c->d.support = MERIT_LOGPROB_SUPPORT_MASK, c->d.ld_mask = -1))
+SPOIL(no_subset, c->d.support = MERIT_LOGPROB_SUPPORT_SUBSET)
+SPOIL(many_ids, (c->d.support = MERIT_LOGPROB_SUPPORT_SUBSET, c->d.subset_size = 65))
+SPOIL(no_ids, (c->d.support = MERIT_LOGPROB_SUPPORT_SUBSET, c->d.subset_size = 1))
+SPOIL(short_subset,
+      (c->d.support = MERIT_LOGPROB_SUPPORT_SUBSET, c->d.subset_size = 2, c->d.ld_subset = 1))
+SPOIL(no_logits, c->io.logits = NULL)
+SPOIL(no_targets, c->io.targets = NULL)
+SPOIL(extra_mask, c->io.keep_mask = (const uint32_t *)c->io.targets)
+SPOIL(extra_ids, c->io.subset_ids = (const int32_t *)c->io.targets)
+SPOIL(extra_mass, c->io.mass = c->io.lse)
+SPOIL(overlap, c->io.lse = c->io.logprob)
+SPOIL(over_logits, c->io.lse = (float *)(uintptr_t)c->io.logits)
+
+static const struct rejected {
+    spoil *spoil;
+    const char *words;
+} rejections[] = {
+    {bad_tokens, "num_tokens is -1"},
+    {no_vocabulary, "vocab_size is 0|1..16777216"},
+    {long_vocabulary, "vocab_size is 16777217"},
+    {short_rows, "ld_logits is 3|vocab_size"},
+    {huge_rows, "ld_logits|2^63 bytes"},
+    {bad_dtype, "dtype is 1|F32"},
+    {bad_target_dtype, "target_dtype is 0|I64"},
+    {zero_temperature, "temperature is 0"},
+    {nan_temperature, "temperature is nan"},
+    {infinite_temperature, "temperature is inf"},
+    {nan_scale, "logit_scale is nan"},
+    {infinite_scale, "logit_scale is -inf"},
+    {negative_cap, "soft_cap is -1"},
+    {nan_cap, "soft_cap is nan"},
+    {bad_support, "support is 3|0..2"},
+    {bad_normalize, "normalize is -1|0..1"},
+    {no_mask, "keep_mask is NULL|MASK"},
+    {short_mask, "ld_mask is -1"},
+    {no_subset, "subset_size is 0|1..64"},
+    {many_ids, "subset_size is 65|1..64"},
+    {no_ids, "subset_ids is NULL|SUBSET"},
+    {short_subset, "ld_subset is 1|subset_size"},
+    {no_logits, "logits is NULL"},
+    {no_targets, "targets is NULL|logprob"},
+    {extra_mask, "keep_mask is given|MASK"},
+    {extra_ids, "subset_ids is given|SUBSET"},
+    {extra_mass, "mass|FULL"},
+    {overlap, "lse|overlaps|logprob"},
+    {over_logits, "lse|overlaps|logits"},
+};
+
+TK_TEST(policy_logprob_rules, rejected_calls_say_why_and_write_nothing)
+{
+    const float logits[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const int64_t targets[] = {0, 1};
+    for (int64_t k = 0; k < COUNT(rejections); k++) {
+        call c = {.io = {.struct_size = sizeof c.io}};
+        c.d = logprob_make(logits, targets, 2, 4).d;
+        float *const logprob = tk_output(tk, 2, 4), *const lse = tk_output(tk, 2, 4);
+        c.io.logits = tk_input(tk, logits, 8, 4);
+        c.io.targets = tk_input(tk, targets, 2, 8);
+        c.io.logprob = logprob, c.io.lse = lse;
+        rejections[k].spoil(&c);
+        void *const workspace = tk_workspace(tk, 1 << 14);
+        const merit_status status =
+            merit_policy_logprob_forward(tk->ctx, &c.d, &c.io, workspace, 1 << 14, NULL);
+        tk_case("rejection %lld", (long long)k);
+        tk_expect_rejected(tk->ctx, status, MERIT_STATUS_INVALID_ARGUMENT, rejections[k].words);
+        unsigned char bytes[8];
+        tk_read(tk, logprob, bytes, 2, 4);
+        TK_EXPECT(tk_untouched(bytes, 2, 4), "logprob was written");
+        tk_read(tk, lse, bytes, 2, 4);
+        TK_EXPECT(tk_untouched(bytes, 2, 4), "lse was written");
+        tk_release(tk);
+    }
+    call c = {.io = {.struct_size = sizeof c.io}};
+    c.d = logprob_make(logits, targets, 2, 4).d;
+    c.d.vocab_size = 4100;
+    size_t bytes = 0;
+    tk_expect_ok(tk->ctx, merit_policy_logprob_forward_workspace(tk->ctx, &c.d, &bytes));
+    TK_EXPECT(bytes > 0, "two rows of three segments are split");
+    float *const long_rows = calloc(2 * 4100, sizeof *long_rows);
+    c.io.logits = tk_input(tk, long_rows, 2 * 4100, 4);
+    void *const workspace = tk_workspace(tk, bytes);
+    tk_expect_rejected(
+        tk->ctx, merit_policy_logprob_forward(tk->ctx, &c.d, &c.io, workspace, bytes - 1, NULL),
+        MERIT_STATUS_WORKSPACE_TOO_SMALL, "workspace has");
+    tk_expect_rejected(tk->ctx, merit_policy_logprob_forward_workspace(tk->ctx, &c.d, NULL),
+                       MERIT_STATUS_INVALID_ARGUMENT, "bytes is NULL");
+    tk_release(tk);
+    free(long_rows);
+    c.d.num_tokens = 0; // nothing to do, nothing needed
+    c.io = (merit_policy_logprob_forward_io){.struct_size = sizeof c.io};
+    tk_expect_ok(tk->ctx, merit_policy_logprob_forward(tk->ctx, &c.d, &c.io, NULL, 0, NULL));
+}
+
+Test(policy_logprob_rules, presets_leave_sizes_alone)
+{
+    merit_policy_logprob_desc d;
+    cr_assert(merit_policy_logprob_desc_init(&d, sizeof d) == MERIT_STATUS_OK);
+    cr_assert(d.dtype == MERIT_DTYPE_BF16 && d.ignore_index == -100 && d.temperature == 1);
+    int count = 0;
+    while (merit_policy_logprob_preset_name(count) != NULL) {
+        d.num_tokens = 17, d.vocab_size = 5, d.ld_logits = 8, d.dtype = MERIT_DTYPE_F16;
+        d.subset_size = 2;
+        cr_assert(merit_policy_logprob_preset(merit_policy_logprob_preset_name(count), &d) ==
+                  MERIT_STATUS_OK);
+        cr_assert(d.num_tokens == 17 && d.vocab_size == 5 && d.ld_logits == 8 &&
+                  d.dtype == MERIT_DTYPE_F16 && d.subset_size == 2);
+        count++;
+    }
+    cr_assert(count == 3, "%d presets", count);
+    cr_assert(merit_policy_logprob_preset("logprob.trl", &d) == MERIT_STATUS_OK);
+    cr_assert(isnan(d.temperature) && isnan(d.logit_scale) && isnan(d.soft_cap));
+    cr_assert(merit_policy_logprob_preset("logprob.genprm", &d) == MERIT_STATUS_OK);
+    cr_assert(d.support == MERIT_LOGPROB_SUPPORT_SUBSET && d.temperature == 1);
+    cr_assert(merit_policy_logprob_preset("nothing", &d) == MERIT_STATUS_NOT_FOUND);
+    cr_assert(merit_policy_logprob_preset(NULL, &d) == MERIT_STATUS_INVALID_ARGUMENT);
+    cr_assert(merit_policy_logprob_preset("logprob.trl", NULL) == MERIT_STATUS_INVALID_ARGUMENT);
+}
