@@ -10,10 +10,10 @@
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
 
-#define DEFAULTS                                                                                 \
-    .struct_size = sizeof(merit_policy_logprob_desc), .dtype = MERIT_DTYPE_BF16,                 \
-    .target_dtype = MERIT_DTYPE_I64, .temperature = 1.0f, .logit_scale = 1.0f, .soft_cap = 0.0f, \
-    .support = MERIT_LOGPROB_SUPPORT_ALL, .normalize = MERIT_LOGPROB_NORMALIZE_SUPPORT,          \
+#define DEFAULTS                                                                                  \
+    .struct_size = sizeof(merit_policy_logprob_desc), .vocab_size = 1, .dtype = MERIT_DTYPE_BF16, \
+    .target_dtype = MERIT_DTYPE_I64, .temperature = 1.0f, .logit_scale = 1.0f, .soft_cap = 0.0f,  \
+    .support = MERIT_LOGPROB_SUPPORT_ALL, .normalize = MERIT_LOGPROB_NORMALIZE_SUPPORT,           \
     .ignore_index = -100
 
 typedef struct preset_row {

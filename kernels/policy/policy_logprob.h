@@ -3,8 +3,8 @@
 // All in base 2: with c = log2(e) scale / temperature rounded to binary32, a logit x weighs 2^(x c), and
 // every result is that of exact arithmetic with this c. A segment of 2048 logits has an integer reference
 // exponent M, at least its largest x c, so that moving its sums to another reference is exact.
-#ifndef MERIT_POLICY_LOGPROB_H_FORMULAS
-#define MERIT_POLICY_LOGPROB_H_FORMULAS
+#ifndef MERIT_POLICY_LOGPROB_H
+#define MERIT_POLICY_LOGPROB_H
 
 #include "../core/counters.h"
 #include "../core/exact.h"

@@ -2,7 +2,7 @@
 #ifndef MERIT_POLICY_LOGPROB_ARGS_H
 #define MERIT_POLICY_LOGPROB_ARGS_H
 
-#include <merit/policy_logprob.h>
+#include <merit/policy.h>
 
 enum {
     MERIT_LOGPROB_MAX_VOCAB = 1 << 24,

@@ -260,6 +260,34 @@ static merit_status scores_many(fault_world *w)
     return scores(w, LARGE_GROUP / 8);
 }
 
+static merit_status logprobs(fault_world *w, int64_t tokens, int64_t vocab)
+{
+    merit_policy_logprob_desc desc;
+    merit_policy_logprob_desc_init(&desc, sizeof desc);
+    desc.num_tokens = tokens;
+    desc.vocab_size = vocab;
+    desc.dtype = MERIT_DTYPE_F32;
+    const merit_policy_logprob_forward_io io = {.struct_size = sizeof io,
+                                                .logits = w->rewards,
+                                                .targets = w->ids,
+                                                .logprob = w->advantages,
+                                                .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_policy_logprob_forward_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_policy_logprob_forward(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status logprobs_short(fault_world *w)
+{
+    return logprobs(w, 300, 64);
+}
+
+static merit_status logprobs_split(fault_world *w)
+{
+    return logprobs(w, 2, LARGE_GROUP / 2);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -281,6 +309,8 @@ const fault_step fault_steps[] = {
     {"merit_preference_ordinal", "levels", levels, 0},
     {"merit_score_forward", "few positions", scores_few, 0},
     {"merit_score_forward", "many positions", scores_many, 0},
+    {"merit_policy_logprob_forward", "short rows", logprobs_short, 0},
+    {"merit_policy_logprob_forward", "rows over blocks", logprobs_split, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

@@ -4,7 +4,7 @@ import math
 import os
 import struct
 
-FORMATS = {"F32": "f", "F64": "d", "I32": "i", "I64": "q", "U8": "B", "I8": "b", "U64": "Q"}
+FORMATS = {"F32": "f", "F64": "d", "I32": "i", "I64": "q", "U8": "B", "I8": "b", "U32": "I", "U64": "Q"}
 
 
 def f32(x):
@@ -67,7 +67,7 @@ def json_object(values):
 
 def write_safetensors(path, metadata, tensors):
     """Widest elements first, so that each tensor is aligned; header padded to eight bytes."""
-    width = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "U8": 1, "I8": 1}
+    width = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "BF16": 2, "F16": 2, "U8": 1, "I8": 1}
     names = sorted(tensors, key=lambda name: -width[tensors[name].dtype])
     header = {"__metadata__": metadata}
     begin = 0

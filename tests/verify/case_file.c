@@ -39,6 +39,11 @@ static const struct {
     {"bad_count", MERIT_COUNTER_BAD_COUNT},
     {"bad_action", MERIT_COUNTER_BAD_ACTION},
     {"bad_tau", MERIT_COUNTER_BAD_TAU},
+    {"bad_label", MERIT_COUNTER_BAD_LABEL},
+    {"target_outside_support", MERIT_COUNTER_TARGET_OUTSIDE_SUPPORT},
+    {"empty_support", MERIT_COUNTER_EMPTY_SUPPORT},
+    {"logit_range", MERIT_COUNTER_LOGIT_RANGE},
+    {"bad_temperature", MERIT_COUNTER_BAD_TEMPERATURE},
 };
 enum { NUM_COUNTERS = (int)(sizeof counters / sizeof counters[0]) };
 
