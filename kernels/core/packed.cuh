@@ -125,4 +125,42 @@ MERIT_DEVICE void m_read16(const void *from, uint32_t words[4])
     words[3] = v.w;
 }
 
+// The same of memory that is written later, too: not by the read-only path.
+MERIT_DEVICE void m_read16_cached(const void *from, uint32_t words[4])
+{
+    const uint4 v = *static_cast<const uint4 *>(from);
+    words[0] = v.x;
+    words[1] = v.y;
+    words[2] = v.z;
+    words[3] = v.w;
+}
+
+MERIT_DEVICE void m_write16(void *to, const uint32_t words[4])
+{
+    *static_cast<uint4 *>(to) = make_uint4(words[0], words[1], words[2], words[3]);
+}
+
+// Two numbers, not NaN, rounded to nearest even: the first in the low half.
+MERIT_DEVICE uint32_t m_pack_bf16x2(float low, float high)
+{
+#if defined(__CUDA_ARCH__)
+    uint32_t r;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+    return r;
+#else
+    return m_to_bf16(low) | (uint32_t)m_to_bf16(high) << 16;
+#endif
+}
+
+MERIT_DEVICE uint32_t m_pack_f16x2(float low, float high)
+{
+#if defined(__CUDA_ARCH__)
+    uint32_t r;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+    return r;
+#else
+    return m_to_f16(low) | (uint32_t)m_to_f16(high) << 16;
+#endif
+}
+
 #endif

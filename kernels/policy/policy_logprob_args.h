@@ -1,4 +1,4 @@
-// Arguments of the launchers of policy_logprob_forward.
+// Arguments of the launchers of policy_logprob_forward and policy_logprob_backward.
 #ifndef MERIT_POLICY_LOGPROB_ARGS_H
 #define MERIT_POLICY_LOGPROB_ARGS_H
 
@@ -53,5 +53,13 @@ typedef struct merit_policy_logprob_forward_args {
     merit_logprob_segment *partials; // [T, sets, tiles]
     merit_logprob_sums *folds; // [T, ceil(tiles / 2)]: where a row is folded
 } merit_policy_logprob_forward_args;
+
+typedef struct merit_policy_logprob_backward_args {
+    merit_policy_logprob_desc d; // strides resolved: ld_logits is not 0
+    merit_policy_logprob_backward_io io;
+    int32_t plain; // logits enter as they are: no cap, logit_scale > 0, support ALL
+    int32_t listed; // a subset, alone: zeros but for its ids
+    int32_t parts; // set by the launchers: pieces that a row is cut into
+} merit_policy_logprob_backward_args;
 
 #endif

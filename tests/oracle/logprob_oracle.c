@@ -209,8 +209,62 @@ logprob_oracle *logprob_oracle_run(const merit_policy_logprob_desc *d, const log
     return o;
 }
 
+// The derivative of row t, from its results: with pi_v = e^(z_v - Z), m_v the times v is in K, P = sum of
+// m pi over K,
+//   SUPPORT   d logprob = [v = y] - m pi          d entropy = -m pi (log pi + H)
+//   FULL      d logprob = [v = y] - pi            d entropy = -m pi (log pi + 1) + pi (P - H)
+static void derive_row(logprob_oracle *o, row *r, double by_logprob, double by_entropy)
+{
+    const merit_policy_logprob_desc *const d = r->d;
+    const int full = d->normalize == MERIT_LOGPROB_NORMALIZE_FULL;
+    const int64_t target = r->in->targets == NULL ? -1 : r->in->targets[r->t];
+    const double H = o->entropy[r->t], P = full ? exp(o->mass[r->t]) : 1;
+    find_support(r);
+    for (int64_t v = 0; v < d->vocab_size; v++) {
+        const double x = r->in->logits[r->t * d->vocab_size + v], m = r->times[v];
+        const double z = effective(r, x);
+        const int hit = v == target && m > 0 && z > -INFINITY;
+        double *const g = &o->grad[r->t * d->vocab_size + v];
+        *g = 0;
+        if ((m == 0 && !full) || (v == target && !hit)) continue;
+        const double log_pi = z - o->lse[r->t], pi = exp(log_pi);
+        o->log_pi[r->t * d->vocab_size + v] = log_pi;
+        *g = by_logprob * (hit - (full ? pi : m * pi));
+        if (pi > 0) {
+            *g +=
+                by_entropy * (full ? pi * (P - H) - m * pi * (log_pi + 1) : -m * pi * (log_pi + H));
+        }
+        const double bend = d->soft_cap > 0 ? tanh(d->logit_scale * x / d->soft_cap) : 0;
+        *g *= d->logit_scale / r->temperature * (1 - bend * bend);
+    }
+}
+
+void logprob_oracle_gradient(const merit_policy_logprob_desc *d, const logprob_inputs *in,
+                             logprob_oracle *o, const float *by_logprob, const float *by_entropy)
+{
+    const int64_t V = d->vocab_size;
+    row r = {.d = d, .in = in, .times = calloc((size_t)V, sizeof(int))};
+    free(o->grad), free(o->log_pi);
+    o->log_pi = calloc((size_t)(d->num_tokens * V) + 1, sizeof(double));
+    o->grad = calloc((size_t)(d->num_tokens * V) + 1, sizeof(double));
+    for (r.t = 0; r.t < d->num_tokens; r.t++) {
+        const int64_t target = in->targets == NULL ? 0 : in->targets[r.t];
+        r.temperature = in->temperatures != NULL ? in->temperatures[r.t] : d->temperature;
+        if (in->targets != NULL && target == d->ignore_index) continue;
+        if (target < 0 || target >= V || isnan(o->entropy[r.t])) {
+            for (int64_t v = 0; v < V; v++) {
+                o->grad[r.t * V + v] = NAN;
+            }
+            continue;
+        }
+        derive_row(o, &r, by_logprob == NULL ? 0 : by_logprob[r.t],
+                   by_entropy == NULL ? 0 : by_entropy[r.t]);
+    }
+    free(r.times);
+}
+
 void logprob_oracle_free(logprob_oracle *o)
 {
     free(o->logprob), free(o->lse), free(o->entropy), free(o->sum_sq), free(o->mass);
-    free(o->spread), free(o->argmax), free(o->grad), free(o);
+    free(o->spread), free(o->argmax), free(o->grad), free(o->log_pi), free(o);
 }

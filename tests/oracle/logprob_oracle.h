@@ -11,6 +11,7 @@ typedef struct logprob_oracle {
     int32_t *argmax;
     double *spread; // [T] largest z minus z of the target; 0 without one
     double *grad; // [T,V], after logprob_oracle_gradient
+    double *log_pi; // likewise
     double counters[MERIT_NUM_COUNTERS];
 } logprob_oracle;
 
@@ -24,6 +25,10 @@ typedef struct logprob_inputs {
 } logprob_inputs;
 
 logprob_oracle *logprob_oracle_run(const merit_policy_logprob_desc *d, const logprob_inputs *in);
+// Fills o->grad: the derivative of sum_t by_logprob[t] logprob[t] + by_entropy[t] entropy[t]; either may be NULL.
+void logprob_oracle_gradient(const merit_policy_logprob_desc *d, const logprob_inputs *in,
+                             logprob_oracle *o, const float *by_logprob, const float *by_entropy);
+
 void logprob_oracle_free(logprob_oracle *o);
 
 #endif

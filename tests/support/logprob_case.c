@@ -39,7 +39,7 @@ static uint32_t to_word(float value, int32_t dtype)
     return sign | (uint32_t)(exponent + 14) << 10 | ((uint32_t)ldexp(fraction, 11) & 1023);
 }
 
-static double from_word(uint32_t word, int32_t dtype)
+double logprob_from_word(uint32_t word, int32_t dtype)
 {
     float value;
     if (dtype != MERIT_DTYPE_F16) {
@@ -93,7 +93,7 @@ double *logprob_widened(const void *stored, int32_t dtype, int64_t T, int64_t V,
         for (int64_t v = 0; v < V; v++) {
             uint32_t word = 0;
             memcpy(&word, (const char *)stored + (size_t)(t * (ld == 0 ? V : ld) + v) * size, size);
-            wide[t * V + v] = from_word(word, dtype);
+            wide[t * V + v] = logprob_from_word(word, dtype);
         }
     }
     return wide;
@@ -268,4 +268,106 @@ void logprob_check(tk_fixture *tk, const logprob_case *c)
     logprob_oracle_free(o);
     free(wide), free(limits);
     logprob_free(&r);
+}
+
+// Backward ----------------------------------------------------------------------------------------
+
+uint32_t *logprob_run_backward(tk_fixture *tk, const logprob_case *c, const float *by_logprob,
+                               const float *by_entropy, int in_place, merit_diagnostics *found)
+{
+    const merit_policy_logprob_desc *const d = &c->d;
+    const int64_t T = d->num_tokens, V = d->vocab_size, ld = d->ld_logits == 0 ? V : d->ld_logits;
+    const int full = d->normalize == MERIT_LOGPROB_NORMALIZE_FULL;
+    logprob_case forward = *c;
+    forward.outputs = LP_STATE | LP_ENTROPY | (full ? LP_MASS : 0);
+    logprob_result r = logprob_run(tk, &forward);
+    const size_t size = logprob_element(d->dtype);
+    const int64_t count = stored_count(T, V, d->ld_logits);
+    void *const logits = logprob_stored(c->logits, d->dtype, T, V, d->ld_logits);
+    merit_policy_logprob_backward_io io = {.struct_size = sizeof io};
+    if (in_place) {
+        io.grad_logits = tk_inout(tk, logits, count, size);
+        io.logits = io.grad_logits;
+    } else {
+        io.logits = tk_input(tk, logits, count, size);
+        io.grad_logits = tk_output(tk, count, size);
+    }
+    free(logits);
+    io.targets = stored_targets(tk, c);
+    io.temperatures = tk_input(tk, c->temperatures, T, sizeof(float));
+    io.keep_mask = tk_input(tk, c->keep_mask, rows_of(T, d->ld_mask, (V + 31) / 32), 4);
+    io.subset_ids = tk_input(tk, c->subset_ids, rows_of(T, d->ld_subset, d->subset_size), 4);
+    io.state = tk_input(tk, r.state, T, sizeof *r.state);
+    io.grad_logprob = tk_input(tk, by_logprob, T, sizeof(float));
+    io.grad_entropy = tk_input(tk, by_entropy, T, sizeof(float));
+    io.entropy = tk_input(tk, r.entropy, T, sizeof(float));
+    io.mass = full ? tk_input(tk, r.mass, T, sizeof(float)) : NULL;
+    if (found != NULL) {
+        memset(found, 0, sizeof *found);
+        io.diagnostics = tk_inout(tk, found, 1, sizeof *found);
+    }
+    size_t bytes = 1;
+    tk_expect_ok(tk->ctx, merit_policy_logprob_backward_workspace(tk->ctx, d, &bytes));
+    TK_EXPECT(bytes == 0, "a workspace of %zu bytes", bytes);
+    tk_expect_ok(tk->ctx, merit_policy_logprob_backward(tk->ctx, d, &io, NULL, 0, NULL));
+    unsigned char *const stored = calloc((size_t)count + 1, size);
+    tk_read(tk, io.grad_logits, stored, count, size);
+    uint32_t *const words = calloc((size_t)(T * V) + 1, sizeof *words);
+    for (int64_t t = 0; t < T; t++) {
+        for (int64_t v = 0; v < ld && t * ld + v < count; v++) {
+            const unsigned char *const from = stored + (size_t)(t * ld + v) * size;
+            if (v < V) {
+                memcpy(&words[t * V + v], from, size);
+            } else if (!in_place) {
+                TK_EXPECT(tk_untouched(from, 1, size), "the gap behind row %lld", (long long)t);
+            }
+        }
+    }
+    if (found != NULL) tk_read(tk, io.diagnostics, found, 1, sizeof *found);
+    free(stored);
+    logprob_free(&r);
+    tk_release(tk);
+    return words;
+}
+
+void logprob_check_backward(tk_fixture *tk, const logprob_case *c, const float *by_logprob,
+                            const float *by_entropy, int in_place)
+{
+    uint32_t *const words = logprob_run_backward(tk, c, by_logprob, by_entropy, in_place, NULL);
+    if (!tk->is_first_run) {
+        free(words);
+        return;
+    }
+    const merit_policy_logprob_desc *const d = &c->d;
+    const int64_t T = d->num_tokens, V = d->vocab_size;
+    double *const wide = calloc((size_t)(T * V) + 1, sizeof *wide);
+    for (int64_t i = 0; i < T * V; i++) {
+        wide[i] = c->logits[i];
+    }
+    const logprob_inputs in = {wide, c->targets, c->temperatures, c->keep_mask, c->subset_ids};
+    logprob_oracle *const o = logprob_oracle_run(d, &in);
+    logprob_oracle_gradient(d, &in, o, by_logprob, by_entropy);
+    const double step = d->dtype == MERIT_DTYPE_F32    ? 0x1p-23
+                        : d->dtype == MERIT_DTYPE_BF16 ? 0x1p-8
+                                                       : 0x1p-11;
+    for (int64_t i = 0; i < T * V; i++) {
+        const int64_t t = i / V;
+        const double temperature = c->temperatures != NULL ? c->temperatures[t] : d->temperature;
+        const double rate = fabs((double)d->logit_scale / temperature);
+        const double pi = exp(o->log_pi[i]);
+        const double size = o->entropy[t] + 1 + (pi > 0 ? fabs(o->log_pi[i]) : 0);
+        const double a = by_logprob == NULL ? 0 : fabs((double)by_logprob[t]);
+        const double b = by_entropy == NULL ? 0 : fabs((double)by_entropy[t]);
+        // The stated bound; probabilities move with the rounded temperature, too.
+        const double cap = d->soft_cap > 0 ? 1e-5 * (a + b) * rate : 0;
+        const double limit =
+            rate * (pi * (1e-6 + 6e-8 * size) * a + 2e-6 * (pi + 1e-7) * size * b) + cap +
+            step * fabs(o->grad[i]) + (d->dtype == MERIT_DTYPE_F16 ? 0x1p-25 : 0x1p-149);
+        const double g = logprob_from_word(words[i], d->dtype), e = o->grad[i];
+        const int good = isnan(e) ? isnan(g) : fabs(g - e) <= limit;
+        TK_EXPECT(good, "gradient of %lld in row %lld is %.9g, expected %.9g within %g",
+                  (long long)(i % V), (long long)t, g, e, limit);
+    }
+    logprob_oracle_free(o);
+    free(wide), free(words);
 }

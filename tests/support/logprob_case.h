@@ -1,5 +1,4 @@
-// One call of policy_logprob_forward on host arrays: run on the fixture's backend, read back, compared with the
-// oracle.
+// Calls of policy_logprob on host arrays: run on the fixture's backend, read back, compared with the oracle.
 #ifndef MERIT_TESTS_LOGPROB_CASE_H
 #define MERIT_TESTS_LOGPROB_CASE_H
 
@@ -48,6 +47,17 @@ void logprob_free(logprob_result *r);
 // that the header states.
 void logprob_check(tk_fixture *tk, const logprob_case *c);
 
+// Backward ----------------------------------------------------------------------------------------
+
+// The gradient [T,V] as stored words, widened to 32 bits; forward runs first. Freed by the caller. Either of
+// by_logprob and by_entropy may be NULL. in_place: over the logits.
+uint32_t *logprob_run_backward(tk_fixture *tk, const logprob_case *c, const float *by_logprob,
+                               const float *by_entropy, int in_place, merit_diagnostics *found);
+
+// The same compared with the oracle within the bounds that the header states.
+void logprob_check_backward(tk_fixture *tk, const logprob_case *c, const float *by_logprob,
+                            const float *by_entropy, int in_place);
+
 // Storage of logits -------------------------------------------------------------------------------
 
 size_t logprob_element(int32_t dtype);
@@ -57,6 +67,8 @@ float logprob_rounded(float x, int32_t dtype);
 
 // Rows in storage form with NaN between them; freed by the caller.
 void *logprob_stored(const float *logits, int32_t dtype, int64_t T, int64_t V, int64_t ld);
+
+double logprob_from_word(uint32_t word, int32_t dtype);
 
 // [T,V] from storage, widened; freed by the caller.
 double *logprob_widened(const void *stored, int32_t dtype, int64_t T, int64_t V, int64_t ld);

@@ -67,6 +67,22 @@ typedef struct merit_policy_logprob_forward_io {
     merit_diagnostics *diagnostics; // in/out, NULL
 } merit_policy_logprob_forward_io;
 
+typedef struct merit_policy_logprob_backward_io {
+    size_t struct_size;
+    const void *logits; // in   [T,V] dtype, ld_logits
+    const void *targets; // in   [T] target_dtype; NULL with grad_logprob NULL
+    const float *temperatures; // in   [T] > 0, NULL = temperature
+    const uint32_t *keep_mask; // in   [T, ceil(V/32)] or [ceil(V/32)]: MASK
+    const int32_t *subset_ids; // in   [T,S] or [S]: SUBSET
+    const merit_policy_logprob_state *state; // in   [T]: of forward, with the same options
+    const float *grad_logprob; // in   [T], NULL = 0: gradient of what follows wrt logprob
+    const float *grad_entropy; // in   [T], NULL = 0
+    const float *entropy; // in   [T]: of forward; grad_entropy needs it
+    const float *mass; // in   [T]: of forward; grad_entropy under FULL needs it
+    void *grad_logits; // out  [T,V] dtype, ld_logits; may be logits
+    merit_diagnostics *diagnostics; // in/out, NULL
+} merit_policy_logprob_backward_io;
+
 // Fills *desc with the defaults, which are the preset "logprob.default". size is sizeof *desc as compiled.
 MERIT_API merit_status merit_policy_logprob_desc_init(merit_policy_logprob_desc *desc, size_t size);
 
@@ -114,6 +130,35 @@ MERIT_API merit_status merit_policy_logprob_forward(merit_context *ctx,
                                                     const merit_policy_logprob_forward_io *io,
                                                     void *workspace, size_t workspace_bytes,
                                                     merit_stream stream);
+
+MERIT_API merit_status merit_policy_logprob_backward_workspace(
+    merit_context *ctx, const merit_policy_logprob_desc *desc, size_t *bytes);
+
+// The gradient wrt the logits of sum_t grad_logprob[t] logprob[t] + grad_entropy[t] entropy[t], from
+// another read of the logits, which it may be written over:
+//
+//   g_v = g_lp ([v = target] - pi_v) - g_H pi_v (log pi_v + entropy)
+//   grad_v = g_v (logit_scale / temperature) (1 - tanh(logit_scale x_v / soft_cap)^2)
+//
+// Under FULL, pi is that of the whole: logprob pulls on every v, and the entropy of K, P = e^mass, gives
+// -g_H pi_v (log pi_v + 1 + entropy - P) in K and -g_H pi_v (entropy - P) outside.
+//
+// Every element of a row is written, gaps between rows are not: zeros for a row whose target is ignore_index
+// (not read) and, with SUPPORT, outside K. A target of probability 0 has gradient 0, the other v
+// -g_lp pi_v. A row whose target is outside [0, V) (BAD_LABEL), whose temperature (BAD_TEMPERATURE) or ids
+// (BAD_LABEL) are bad, or whose forward results were NaN, is NaN throughout. An id that occurs m times
+// counts m times. NaN and infinite g_lp, g_H follow IEEE, in their row alone.
+//
+// Errors: at most 1e-6 pi_v abs(g_lp) + 2e-6 pi_v (abs(log pi_v) + entropy + 1) abs(g_H), each times
+// abs(logit_scale) / temperature, and the rounding to dtype. binary32 throughout.
+// Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal. One launch, no
+// workspace. Statuses: those of forward, and INVALID_ARGUMENT for NULL state or grad_logits,
+// grad_logprob without targets, grad_entropy without entropy (FULL: or mass), neither gradient.
+MERIT_API merit_status merit_policy_logprob_backward(merit_context *ctx,
+                                                     const merit_policy_logprob_desc *desc,
+                                                     const merit_policy_logprob_backward_io *io,
+                                                     void *workspace, size_t workspace_bytes,
+                                                     merit_stream stream);
 
 #ifdef __cplusplus
 }
