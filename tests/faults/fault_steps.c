@@ -288,6 +288,24 @@ static merit_status logprobs_split(fault_world *w)
     return logprobs(w, 2, LARGE_GROUP / 2);
 }
 
+static merit_status logprob_gradients(fault_world *w)
+{
+    merit_policy_logprob_desc desc;
+    merit_policy_logprob_desc_init(&desc, sizeof desc);
+    desc.num_tokens = 4;
+    desc.vocab_size = 64;
+    desc.dtype = MERIT_DTYPE_F32;
+    const merit_policy_logprob_backward_io io = {.struct_size = sizeof io,
+                                                 .logits = w->rewards,
+                                                 .targets = w->ids,
+                                                 .state =
+                                                     (const merit_policy_logprob_state *)w->moments,
+                                                 .grad_logprob = w->rewards + NUM_ROWS,
+                                                 .grad_logits = w->advantages,
+                                                 .diagnostics = w->diagnostics};
+    return merit_policy_logprob_backward(w->ctx, &desc, &io, NULL, 0, NULL);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -311,6 +329,7 @@ const fault_step fault_steps[] = {
     {"merit_score_forward", "many positions", scores_many, 0},
     {"merit_policy_logprob_forward", "short rows", logprobs_short, 0},
     {"merit_policy_logprob_forward", "rows over blocks", logprobs_split, 0},
+    {"merit_policy_logprob_backward", "gradients", logprob_gradients, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

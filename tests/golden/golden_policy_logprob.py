@@ -1,6 +1,7 @@
 """policy_logprob: rows worked by hand. `printed` stands on the page of the family; the files hold the textbook
 formula in double, which has to agree with it to the printed digits."""
 import math
+import struct
 
 from golden_file import Tensor, f32
 
@@ -51,6 +52,53 @@ class Logprob:
         self.write(name, note, [x], [target], {k: [v] for k, v in results.items()}, desc, preset, inputs, dtype=dtype)
 
 
+def state(z):
+    """What forward would hand over: exponent and 1/s, s in [1, 2), for logits in base e."""
+    bits = lse(z) / math.log(2)
+    return math.floor(bits), f32(2.0 ** (math.floor(bits) - bits))
+
+
+def backward(golden, name, note, x, target, by_logprob, by_entropy, printed, desc=None, inputs=None, kept=None, cap=0.0, temperature=1.0,
+             alias=None):
+    """The gradient of one row; printed: elements of it that stand on the page."""
+    x = [f32(v) for v in x]
+    results = row(x, target, kept=kept, cap=cap, temperature=temperature)
+    z = [(cap * math.tanh(v / cap) if cap else v) / temperature for v in x]
+    inside = list(range(len(x))) if kept is None else kept
+    grad = []
+    for v, value in enumerate(x):
+        share = math.exp(z[v] - results["lse"]) if v in inside else 0.0
+        g = by_logprob * ((v == target) - share) if v in inside else 0.0
+        if share:
+            g -= by_entropy * share * (math.log(share) + results["entropy"])
+        grad.append(g / temperature * (1 - math.tanh(value / cap) ** 2 if cap else 1))
+    for v, value in printed.items():
+        assert abs(grad[v] - value) < 2e-9, (name, v, grad[v], value)
+    # relative to log2(e) / temperature, which the library rounds to binary32: within the tolerance
+    exponent, inverse = state([z[v] for v in inside])
+    words = [exponent, int.from_bytes(struct.pack("<f", inverse), "little", signed=True)]
+    tensors = {"in.logits": Tensor("F32", [x]), "in.targets": Tensor("I64", [target]), "in.state": Tensor("I32", [words]),
+               "in.grad_logprob": Tensor("F32", [by_logprob]), "in.grad_entropy": Tensor("F32", [by_entropy]),
+               "in.entropy": Tensor("F32", [results["entropy"]]), "out.grad_logits": Tensor("F64", [grad])}
+    for key, (kind, values) in (inputs or {}).items():
+        tensors["in." + key] = Tensor(kind, values)
+    golden.case("policy_logprob", name, "policy_logprob_backward", {"dtype": "f32", "target_dtype": "i64", **(desc or {})}, tensors, note,
+                check={"grad_logits": {"atol": 2e-6}}, alias=alias)
+
+
+def write_backward(golden):
+    whole = [0.0, 1.0, 2.0]
+    backward(golden, "grad_03_logprob", "g_lp = 1", whole, 2, 1, 0, {0: -.090030573, 1: -.244728471, 2: .334759044})
+    backward(golden, "grad_03_entropy", "g_H = 1", whole, 2, 0, 1, {0: .141817094, 1: .140770357, 2: -.282587451})
+    backward(golden, "grad_03_both", "g_lp = 0.5, g_H = 0.1, over the logits", whole, 0, .5, f32(.1), {0: .469166423, 1: -.1082872, 2: -.360879223},
+             alias={"grad_logits": "logits"})
+    backward(golden, "grad_04_logprob", "temperature 2", whole, 2, 1, 0, {0: -.093161862, 2: .246759804}, {"temperature": 2}, temperature=2)
+    backward(golden, "grad_04_entropy", "temperature 2", whole, 2, 0, 1, {0: .061494126, 1: .024587703, 2: -.086081829}, {"temperature": 2}, temperature=2)
+    backward(golden, "grad_05_soft_cap", "a soft cap of 2", [0, 2, -4], 1, 1, 0, {0: -.174451358, 1: .083920093, 2: -.001792453}, {"soft_cap": 2}, cap=2)
+    backward(golden, "grad_06_mask", "the third is masked", [0, 1, 2, 3], 3, 1, 1, {2: 0}, {"support": "mask"},
+             inputs={"keep_mask": ("U32", [[0b1011]])}, kept=[0, 1, 3])
+
+
 def write(golden):
     w = Logprob(golden)
     w.hand("01_equal", "every probability is 1/4", [0, 0, 0, 0], 1,
@@ -95,3 +143,4 @@ def write(golden):
                                ("mask_missing", {"support": "mask"}, None),
                                ("ids_65", {"support": "subset"}, {"subset_ids": ("I32", [[0] * 65])})):
         w.write("rejected_" + name, name.replace("_", " "), [[0, 0]], [0], {"lse": [0]}, desc, inputs=inputs, status="invalid_argument")
+    write_backward(golden)

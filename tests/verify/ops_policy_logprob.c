@@ -98,6 +98,42 @@ const case_op case_policy_logprob_forward = {
     .preset_name = merit_policy_logprob_preset_name,
 };
 
+// policy_logprob_backward -------------------------------------------------------------------------
+
+typedef merit_policy_logprob_desc merit_policy_logprob_backward_desc;
+#define merit_policy_logprob_backward_desc_init merit_policy_logprob_desc_init
+#define merit_policy_logprob_backward_preset merit_policy_logprob_preset
+#define policy_logprob_backward_fields logprob_fields
+#define policy_logprob_backward_sizes logprob_sizes
+
+CASE_OP_CALLS(policy_logprob_backward)
+CASE_OP_PRESETS(policy_logprob_backward)
+
+#define io merit_policy_logprob_backward_io
+
+static const case_array policy_logprob_backward_arrays[] = {
+    {IN(logits, SIXTEEN_OR_F32, "T V"), LOGITS},
+    {IN(targets, LABEL, "T"), .dtype_offset = offsetof(merit_policy_logprob_desc, target_dtype)},
+    {IN(temperatures, CASE_F32, "T")},
+    {IN(keep_mask, CASE_U32, "M W"), .strides = {offsetof(merit_policy_logprob_desc, ld_mask)}},
+    {IN(subset_ids, CASE_I32, "N S"), .strides = {offsetof(merit_policy_logprob_desc, ld_subset)}},
+    {IN(state, CASE_I32, "T 2")},
+    {IN(grad_logprob, CASE_F32, "T")},
+    {IN(grad_entropy, CASE_F32, "T")},
+    {IN(entropy, CASE_F32, "T")},
+    {IN(mass, CASE_F32, "T")},
+    {OUT(grad_logits, SIXTEEN_OR_F32, "T V"), LOGITS, .always = true},
+    {0}};
+
+#undef io
+
+const case_op case_policy_logprob_backward = {
+    CASE_OP_COMMON(policy_logprob_backward),
+    .derive = derive_logprob,
+    .preset = policy_logprob_backward_preset,
+    .preset_name = merit_policy_logprob_preset_name,
+};
+
 #undef IN
 #undef OUT
 #undef LOGITS
