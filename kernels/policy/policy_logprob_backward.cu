@@ -93,7 +93,7 @@ MERIT_DEVICE void run_eight(const merit_logprob_slope &s, const char *logits, ch
     read_eight<kDtype>(logits, x);
 #pragma unroll
     for (int k = 0; k < kOwn; k++) {
-        g[k] = merit_logprob_gradient(&s, x[k], 0, kEntropic);
+        g[k] = merit_logprob_gradient(&s, x[k], kEntropic);
     }
     if (alike) {
         write_eight<kDtype>(grad, g);
@@ -124,24 +124,25 @@ policy_logprob_backward_plain_kernel(const MERIT_GRID_CONSTANT Args args)
         const int shift = (int)(reinterpret_cast<uintptr_t>(logits) % 16) / kBytes;
         const bool alike =
             (reinterpret_cast<uintptr_t>(grad) - reinterpret_cast<uintptr_t>(logits)) % 16 == 0;
-        const int64_t start = piece * kPiece - shift;
+        const int vocab = (int)args.d.vocab_size; // at most 2^24, as every place in a row
+        const int start = (int)piece * kPiece - shift;
         if (s.fate != MERIT_LOGPROB_SLOPES) {
-            const int64_t end =
-                start + kPiece < args.d.vocab_size ? start + kPiece : args.d.vocab_size;
+            const int end = start + kPiece < vocab ? start + kPiece : vocab;
             fill_row(args, s, merit_logprob_filling(&s), start > 0 ? start : 0, end);
             continue;
         }
-        for (int each = 0; each < kEach; each++) {
-            const int64_t first = start + (int64_t)(each * kThreads + threadIdx.x) * kOwn;
-            const bool inside = first >= 0 && first + kOwn <= args.d.vocab_size;
-            const bool meets = s.target >= first && s.target < first + kOwn;
+        const merit_logprob_slope slope = s; // in registers: nobody is told its address
+        const int target = (int)s.target; // -1: meets no group
+        for (int first = start + (int)threadIdx.x * kOwn; first < start + kPiece;
+             first += kThreads * kOwn) {
+            const bool inside = first >= 0 && first + kOwn <= vocab;
+            const bool meets = target >= first && target < first + kOwn;
             if (inside && !meets) {
-                run_eight<kDtype, kEntropic>(s, logits + first * kBytes, grad + first * kBytes,
-                                             alike);
+                run_eight<kDtype, kEntropic>(slope, logits + (int64_t)first * kBytes,
+                                             grad + (int64_t)first * kBytes, alike);
                 continue;
             }
-            for (int64_t v = first > 0 ? first : 0; v < first + kOwn && v < args.d.vocab_size;
-                 v++) {
+            for (int v = first > 0 ? first : 0; v < first + kOwn && v < vocab; v++) {
                 write_one(args, s, merit_logprob_load(logits, kDtype, v), v);
             }
         }

@@ -48,7 +48,7 @@ static void plain_gradients(const merit_logprob_slope *slope, const float *x, in
 {
     const merit_logprob_slope s = *slope;
     for (int i = 0; i < count; i++) {
-        g[i] = merit_logprob_gradient(&s, x[i], 0, 0);
+        g[i] = merit_logprob_gradient(&s, x[i], 0);
     }
 }
 
@@ -57,7 +57,7 @@ static void plain_entropic_gradients(const merit_logprob_slope *slope, const flo
 {
     const merit_logprob_slope s = *slope;
     for (int i = 0; i < count; i++) {
-        g[i] = merit_logprob_gradient(&s, x[i], 0, 1);
+        g[i] = merit_logprob_gradient(&s, x[i], 1);
     }
 }
 

@@ -88,20 +88,19 @@ merit_logprob_slope_begin(const merit_policy_logprob_backward_args *args, int64_
     return s;
 }
 
-// The gradient of a logit x that enters as it is, in K. hit: it is the target's, and finite.
-MERIT_HD static inline float merit_logprob_gradient(const merit_logprob_slope *s, float x, int hit,
+// The gradient of a logit that enters as it is, in K, and is not the target's. Rounded as by
+// merit_logprob_gradient_of: adding to +0 changes no sum, and keeps -0 away.
+MERIT_HD static inline float merit_logprob_gradient(const merit_logprob_slope *s, float x,
                                                     int entropic)
 {
     const float y = merit_logprob_exponent(&s->reference, x);
     const float power = merit_logprob_power(&s->reference, x);
     const int live = y >= MERIT_LOGPROB_LOWEST;
     const float pi = m_mul(live ? power : 0.0f, s->inverse);
-    float g = m_mul(s->toward, m_sub(hit ? 1.0f : 0.0f, pi));
-    if (entropic) {
-        const float log_pi = m_fma(live ? y : 0.0f, MERIT_LN2_32, s->within);
-        g = m_fma(-s->entropic, m_mul(pi, log_pi), g);
-    }
-    return m_add(g, 0.0f);
+    const float g = m_fma(-s->toward, pi, 0.0f);
+    if (!entropic) return g;
+    const float log_pi = m_fma(live ? y : 0.0f, MERIT_LN2_32, s->within);
+    return m_fma(-s->entropic, m_mul(pi, log_pi), g);
 }
 
 // How often v is in K.
@@ -134,7 +133,7 @@ merit_logprob_gradient_of(const merit_policy_logprob_backward_args *args,
     const float pi = m_mul(merit_logprob_weight(&s->reference, z), s->inverse);
     const float often = (float)times;
     const float share = full ? pi : m_mul(often, pi);
-    float g = m_mul(s->toward, m_sub(hit ? 1.0f : 0.0f, share));
+    float g = hit ? m_mul(s->toward, m_sub(1.0f, share)) : m_fma(-s->toward, share, 0.0f);
     if (args->io.grad_entropy != NULL) {
         // times (log pi + 1) + entropy - P under FULL
         const float log_pi = m_fma(live ? y : 0.0f, MERIT_LN2_32, s->within);
