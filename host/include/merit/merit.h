@@ -10,6 +10,7 @@
 #include "context.h"
 #include "dominance.h"
 #include "policy.h"
+#include "policy_loss.h"
 #include "preference.h"
 #include "score.h"
 #include "status.h"

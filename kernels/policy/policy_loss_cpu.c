@@ -1,0 +1,216 @@
+// policy_loss, CPU. Threads own ranges of sequences; a sequence is swept once, or first for what its
+// tokens share (counts, sequence-level ratios) and again behind them where gradients go through a ratio
+// of the whole sequence.
+#include "../backend.h"
+#include "policy_loss_sums_cpu.h"
+
+enum { POLICY_GRAIN_TOKENS = 1 << 14 };
+
+typedef struct policy_work {
+    const merit_policy_loss_args *a;
+    merit_policy_sequence s;
+    policy_chunk chunk;
+    policy_sums sums;
+    merit_policy_tally tally;
+} policy_work;
+
+// Before the main sweep ----------------------------------------------------------------------------
+
+static int64_t count_valid(const merit_policy_loss_args *a, const merit_policy_span *span)
+{
+    const uint8_t *const mask = a->io.mask == NULL ? NULL : a->io.mask + span->begin;
+    if (mask == NULL) return span->size;
+    int64_t valid = 0;
+    for (int64_t start = 0; start < span->size; start += MERIT_TILE) {
+        const int64_t left = span->size - start;
+        const int length = (int)(left < MERIT_TILE ? left : MERIT_TILE);
+        uint32_t some = 0;
+        for (int j = 0; j < length; j++) {
+            some += mask[start + j] != 0;
+        }
+        valid += some;
+    }
+    return valid;
+}
+
+static double sum_before(const policy_work *w, int kind)
+{
+    const merit_policy_loss_args *const a = w->a;
+    const merit_policy_span *const span = &w->s.span;
+    double terms[MERIT_TILE];
+    merit_tile_sum tiles = {0};
+    for (int64_t start = 0; start < span->size; start += MERIT_TILE) {
+        const int64_t left = span->size - start;
+        const int length = (int)(left < MERIT_TILE ? left : MERIT_TILE);
+        for (int j = 0; j < length; j++) {
+            const int64_t token = span->begin + start + j;
+            terms[j] = merit_policy_is_valid(a, token)
+                           ? merit_policy_before_term(a, &w->s, kind, token)
+                           : 0.0;
+        }
+        merit_tile_sum_push(&tiles, merit_tile_sum64(terms, length));
+    }
+    return merit_tile_sum_finish(&tiles);
+}
+
+static void look_ahead(policy_work *w)
+{
+    merit_policy_sequence *const s = &w->s;
+    s->valid = s->is_dead ? 0 : count_valid(w->a, &s->span);
+    merit_policy_counted(w->a, s);
+    if (s->valid == 0) return;
+    for (int kind = 0; kind < MERIT_POLICY_BEFORE_KINDS; kind++) {
+        if (merit_policy_needs_before(w->a, kind)) {
+            merit_policy_take(w->a, s, kind, sum_before(w, kind));
+        }
+    }
+}
+
+// Sweeps ------------------------------------------------------------------------------------------
+
+static int num_cells(const merit_policy_loss_args *a)
+{
+    return a->io.stats != NULL ? MERIT_POLICY_CELLS : MERIT_POLICY_LOSS_CELLS;
+}
+
+static void start_tile(policy_sums *s, int cells, int length)
+{
+    const int width = merit_tile_width(length);
+    for (int k = 0; k < cells; k++) {
+        memset(s->lanes[k], 0, (size_t)width * sizeof(double));
+    }
+}
+
+static void finish_tile(policy_sums *s, int cells, int length)
+{
+    const int width = merit_tile_width(length);
+    for (int k = 0; k < cells; k++) {
+        merit_tile_sum_push(&s->tiles[k], merit_lanes_fold64(s->lanes[k], width));
+    }
+}
+
+// adds: into the sums; writes: the outputs.
+static void sweep(policy_work *w, int adds, int writes)
+{
+    const merit_policy_loss_args *const a = w->a;
+    const merit_policy_span *const span = &w->s.span;
+    policy_chunk *const p = &w->chunk;
+    policy_sums *const sums = &w->sums;
+    const int cells = num_cells(a);
+    for (int k = 0; k < cells && adds; k++) {
+        sums->tiles[k].count = 0;
+    }
+    for (int64_t start = 0; start < span->size; start += MERIT_TILE) {
+        const int64_t left = span->size - start;
+        const int length = (int)(left < MERIT_TILE ? left : MERIT_TILE);
+        if (adds) start_tile(sums, cells, length);
+        for (int at = 0; at < length; at += POLICY_CHUNK) {
+            p->start = span->begin + start + at;
+            p->count = length - at < POLICY_CHUNK ? length - at : POLICY_CHUNK;
+            policy_work_out(p);
+            if (adds) {
+                policy_add_loss(p, sums, at % MERIT_LANES);
+                if (a->goes_through) policy_add_slopes(p, sums, at % MERIT_LANES);
+                if (a->io.stats != NULL) {
+                    policy_add_statistics(p, sums, at % MERIT_LANES);
+                    policy_tally(p, &w->tally);
+                }
+            }
+            if (writes) policy_write(p);
+        }
+        if (adds) finish_tile(sums, cells, length);
+    }
+    for (int k = 0; k < cells && adds; k++) {
+        sums->sums[k] = merit_tile_sum_finish(&sums->tiles[k]);
+    }
+}
+
+// Writes a value to every output of tokens [begin, begin + count).
+static void fill(const merit_policy_loss_args *a, int64_t begin, int64_t count, float value)
+{
+    float *const outputs[] = {a->io.grad_logprob, a->io.grad_entropy, a->io.token_loss};
+    for (int k = 0; k < 3; k++) {
+        for (int64_t i = 0; i < count && outputs[k] != NULL; i++) {
+            outputs[k][begin + i] = value;
+        }
+    }
+}
+
+static void run_sequence(policy_work *w, int64_t n)
+{
+    const merit_policy_loss_args *const a = w->a;
+    merit_policy_sequence *const s = &w->s;
+    *s = merit_policy_begin(a, n);
+    memset(w->sums.sums, 0, sizeof w->sums.sums);
+    fill(a, s->span.begin + s->span.size, s->span.gap, 0.0f);
+    if (s->span.refusal != MERIT_POLICY_FINE) {
+        merit_policy_tell(&s->span, a->io.diagnostics);
+        if (s->span.size > 0) fill(a, s->span.begin, s->span.size, m_nan32());
+        merit_policy_write_terms(a, s, n, w->sums.sums);
+        return;
+    }
+    if (a->needs_sequence) look_ahead(w);
+    const uint64_t tokens = w->tally.counts[MERIT_POLICY_COUNT_TOKENS];
+    const uint64_t rejected = w->tally.counts[MERIT_POLICY_COUNT_REJECTED];
+    if (a->needs_sequence && s->valid == 0) {
+        fill(a, s->span.begin, s->span.size, 0.0f);
+    } else {
+        if (!a->needs_sequence) s->valid = s->span.size; // any number but 0
+        sweep(w, 1, !a->goes_through);
+        if (a->goes_through) {
+            merit_policy_take_slope(a, s, w->sums.sums[MERIT_POLICY_CELL_SLOPE]);
+            sweep(w, 0, 1);
+        }
+    }
+    const uint64_t valid = w->tally.counts[MERIT_POLICY_COUNT_TOKENS] - tokens;
+    const uint64_t lost = w->tally.counts[MERIT_POLICY_COUNT_REJECTED] - rejected;
+    w->tally.counts[MERIT_POLICY_COUNT_NONEMPTY] += valid > 0;
+    w->tally.counts[MERIT_POLICY_COUNT_REJECTED_SEQUENCES] += valid > 0 && lost == valid;
+    merit_policy_write_terms(a, s, n, w->sums.sums);
+}
+
+static void run_sequences(void *state, int64_t begin, int64_t end)
+{
+    merit_policy_loss_args *const a = state;
+    policy_work w;
+    w.a = a;
+    w.chunk.a = a;
+    w.chunk.s = &w.s;
+    memset(&w.tally, 0, sizeof w.tally);
+    for (int64_t n = begin; n < end; n++) {
+        run_sequence(&w, n);
+    }
+    if (a->io.stats != NULL) policy_add_tally(&a->terms, &w.tally);
+}
+
+static void write_outside(const merit_policy_loss_args *a)
+{
+    const merit_policy_outside o = merit_policy_outside_of(&a->layout);
+    fill(a, 0, o.before, 0.0f);
+    fill(a, o.after, a->layout.num_tokens - o.after, 0.0f);
+}
+
+// Launcher ----------------------------------------------------------------------------------------
+
+int MERIT_BACKEND_FN(policy_loss)(const merit_policy_loss_args *args, const merit_launch *launch);
+
+int MERIT_BACKEND_FN(policy_loss)(const merit_policy_loss_args *args, const merit_launch *launch)
+{
+    merit_policy_loss_args a = *args;
+    const int64_t sequences = a.terms.count;
+    const int64_t per_sequence = sequences > 0 ? a.layout.num_tokens / sequences + 1 : 1;
+    const int64_t grain = POLICY_GRAIN_TOKENS / per_sequence + 1;
+    merit_parallel_ranges(launch->num_threads, sequences, grain, run_sequences, &a);
+    write_outside(&a);
+    merit_policy_totals totals = {{0.0}};
+    merit_policy_tally tally;
+    memset(&tally, 0, sizeof tally);
+    if (sequences > 0) {
+        if (a.io.loss != NULL || a.io.loss_tiles != NULL || a.io.stats != NULL) {
+            totals = policy_fold(&a.terms, launch->num_threads);
+        }
+        if (a.io.stats != NULL) tally = policy_take_tally(&a.terms);
+    }
+    merit_policy_write_totals(&a, totals.sums, &tally);
+    return 0;
+}

@@ -1,0 +1,364 @@
+// policy_loss: the formulas of one token, for both backends.
+//
+// Selections by `?:` and not by branches, so that loops over tokens vectorize.
+#ifndef MERIT_POLICY_LOSS_TOKEN_H
+#define MERIT_POLICY_LOSS_TOKEN_H
+
+#include "policy_loss_args.h"
+
+// What all tokens of a sequence share.
+typedef struct merit_policy_sequence {
+    merit_policy_span span;
+    int64_t valid; // n_i; 0 until it is counted
+    int32_t is_dead; // nothing counts: D is 0
+    int32_t is_absent; // sequence_weight 0
+    double weight; // s_i
+    double denominator; // D
+    double scale; // a_t
+    float scale32;
+    float advantage; // A_i; of GEOMETRIC with advantages per token their mean
+    float log_ratio; // rho, with a sequence-level ratio
+    float mismatch; // m
+    float reject; // log of the rejected statistic
+    float log_low[2], log_high[2]; // GEOMETRIC: logs of the bounds
+    float geometric; // GEOMETRIC: l
+    double slope; // gradient through the ratio, a included
+} merit_policy_sequence;
+
+// A valid token as read.
+typedef struct merit_policy_input {
+    float lp, old, ref, rollout, entropy, weight, advantage;
+    int32_t is_alt;
+} merit_policy_input;
+
+typedef struct merit_policy_ratio {
+    float value;
+    int32_t inside; // the clamp of the log-ratio does not bite
+} merit_policy_ratio;
+
+typedef struct merit_policy_surrogate_value {
+    float loss; // l
+    float ratio_slope; // dl / drho
+    float slope; // dl / dlp besides
+} merit_policy_surrogate_value;
+
+typedef struct merit_policy_kl_value {
+    float seen; // KL after its clamps
+    float loss; // times r if so weighted
+    float slope; // d / dlp
+    float ratio_slope; // d / drho through the ratio of the sequence
+} merit_policy_kl_value;
+
+MERIT_HD static inline float merit_policy_clamp(float x, float low, float high)
+{
+    const float raised = x < low ? low : x;
+    return raised > high ? high : raised; // NaN passes
+}
+
+// 0, or NaN if x is.
+MERIT_HD static inline float merit_policy_nothing(float x)
+{
+    return x == x ? 0.0f : x;
+}
+
+// Ratio and weights -------------------------------------------------------------------------------
+
+MERIT_HD static inline merit_policy_ratio merit_policy_ratio_of(const merit_policy_loss_args *a,
+                                                                float log_ratio)
+{
+    const float low = a->d.log_ratio_min;
+    const float high = a->d.log_ratio_max;
+    merit_policy_ratio r;
+    r.value = m_exp(merit_policy_clamp(log_ratio, low, high));
+    r.inside = !(log_ratio < low) & !(log_ratio > high);
+    return r;
+}
+
+// W of a mismatch or of the statistic that rejects.
+MERIT_HD static inline float merit_policy_importance(float log_weight)
+{
+    return m_exp(merit_policy_clamp(log_weight, -20.0f, 20.0f));
+}
+
+MERIT_HD static inline float merit_policy_mismatch_weight(const merit_policy_loss_args *a, float w)
+{
+    const float low = a->d.mismatch_low;
+    const float high = a->d.mismatch_high;
+    const float clipped = merit_policy_clamp(w, low, high);
+    const float kept = (w < low) | (w > high) ? 0.0f : w;
+    const float ruled = a->d.mismatch_rule == MERIT_POLICY_MISMATCH_RULE_MASK ? kept : clipped;
+    return a->d.mismatch_rule == MERIT_POLICY_MISMATCH_RULE_NONE ? 1.0f : ruled;
+}
+
+// 1 where the policy term stays. Rejection does not touch NaN, so that it shows.
+MERIT_HD static inline int merit_policy_kept(const merit_policy_loss_args *a, float w,
+                                             float advantage)
+{
+    const int outside = (w < a->d.reject_low) | (w > a->d.reject_high);
+    const int touched = (a->d.reject_when == MERIT_POLICY_REJECT_WHEN_ANY) | (advantage < 0.0f);
+    return !(outside & touched);
+}
+
+// Total variation of one token: pi - o within its bounds.
+MERIT_HD static inline int merit_policy_within_tv(const merit_policy_loss_args *a, float lp,
+                                                  float anchor, float advantage)
+{
+    const float gap = m_sub(m_exp(lp), m_exp(anchor));
+    const int high = !(gap > a->d.divergence_high);
+    const int low = !(gap < -a->d.divergence_low);
+    return advantage > 0.0f ? high : low;
+}
+
+// KL of the Bernoulli distribution of o from that of pi. 1 - p is -expm1: without cancellation.
+MERIT_HD static inline float merit_policy_bernoulli(float lp, float anchor, float o)
+{
+    const float rest_new = m_add(-m_expm1(lp), 1e-8f);
+    const float rest_old = -m_expm1(anchor);
+    const float odds = m_log(m_div(m_add(rest_old, 1e-8f), rest_new));
+    return m_add(m_mul(o, m_sub(anchor, lp)), m_mul(rest_old, odds));
+}
+
+MERIT_HD static inline int merit_policy_within_kl(const merit_policy_loss_args *a, float lp,
+                                                  float anchor, float advantage)
+{
+    const float pi = m_exp(lp);
+    const float o = m_exp(anchor);
+    const float d = merit_policy_bernoulli(lp, anchor, o);
+    const int high = !((d > a->d.divergence_high) & (pi > o));
+    const int low = !((d > a->d.divergence_low) & (pi < o));
+    return advantage > 0.0f ? high : low;
+}
+
+// Surrogates --------------------------------------------------------------------------------------
+
+// Bounds of r for the sign of A; those of the second surrogate do not depend on it.
+MERIT_HD static inline float merit_policy_low(const merit_policy_loss_args *a, float advantage,
+                                              int is_alt)
+{
+    const float main = advantage < 0.0f ? a->low[1] : a->low[0];
+    return is_alt ? a->d.alt_low : main;
+}
+
+MERIT_HD static inline float merit_policy_high(const merit_policy_loss_args *a, float advantage,
+                                               int is_alt)
+{
+    const float main = advantage < 0.0f ? a->high[1] : a->high[0];
+    return is_alt ? a->d.alt_high : main;
+}
+
+// The first branch of CLIP and the larger of both; NaN if either is.
+MERIT_HD static inline float merit_policy_clip_first(const merit_policy_loss_args *a, float A,
+                                                     float r)
+{
+    const float cap = a->d.ratio_cap > 0.0f ? a->d.ratio_cap : m_inf32();
+    return m_mul(-A, r > cap ? cap : r);
+}
+
+MERIT_HD static inline merit_policy_surrogate_value
+merit_policy_clip(const merit_policy_loss_args *a, float A, merit_policy_ratio r, float low,
+                  float high)
+{
+    const float cap = a->d.ratio_cap > 0.0f ? a->d.ratio_cap : m_inf32();
+    const float first = merit_policy_clip_first(a, A, r.value);
+    const float second = m_mul(-A, merit_policy_clamp(r.value, low, high));
+    const int is_first = first >= second;
+    const float larger = is_first ? first : second;
+    const float most = (A < 0.0f) & (a->d.dual_clip > 0.0f) ? m_mul(-A, a->d.dual_clip) : m_inf32();
+    const int is_dual = most < larger;
+    const float loss = is_dual ? most : larger;
+    const int passes = is_first & !(r.value > cap) & !is_dual & r.inside;
+    const float slope = passes ? m_mul(-A, r.value) : 0.0f;
+    const float nothing = merit_policy_nothing(r.value);
+    const float lost = m_add(first, second); // NaN if a branch is: max would hide it
+    merit_policy_surrogate_value v;
+    v.loss = lost == lost ? loss : lost;
+    v.ratio_slope = lost == lost ? slope : lost;
+    v.loss = A == 0.0f ? nothing : v.loss;
+    v.ratio_slope = A == 0.0f ? nothing : v.ratio_slope;
+    v.slope = 0.0f;
+    return v;
+}
+
+MERIT_HD static inline merit_policy_surrogate_value
+merit_policy_detached(float A, merit_policy_ratio r, float lp, float low, float high)
+{
+    const float q = m_mul(-A, merit_policy_clamp(r.value, low, high));
+    const float nothing = merit_policy_nothing(m_add(r.value, lp)); // NaN for inf - inf too
+    merit_policy_surrogate_value v;
+    v.loss = A == 0.0f ? nothing : m_mul(q, lp);
+    v.ratio_slope = 0.0f;
+    v.slope = A == 0.0f ? nothing : q;
+    v.slope = lp == lp ? v.slope : lp;
+    return v;
+}
+
+MERIT_HD static inline merit_policy_surrogate_value
+merit_policy_gate(const merit_policy_loss_args *a, float A, merit_policy_ratio r)
+{
+    const float tau = A > 0.0f ? a->d.gate_tau_positive : a->d.gate_tau_negative;
+    const float x = m_mul(tau, m_sub(r.value, 1.0f));
+    const float s = m_sigmoid(x);
+    const float rest = m_sigmoid(-x); // 1 - s without cancellation
+    const float both = m_mul(s, rest);
+    const float bent = both == 0.0f ? 0.0f : m_mul(both, r.value); // 0 at r = inf
+    const float slope = m_mul(m_mul(-4.0f, A), bent);
+    const float nothing = merit_policy_nothing(r.value);
+    merit_policy_surrogate_value v;
+    v.loss = m_mul(m_mul(-A, m_div(4.0f, tau)), s);
+    v.ratio_slope = r.inside ? slope : merit_policy_nothing(slope);
+    v.loss = A == 0.0f ? nothing : v.loss;
+    v.ratio_slope = A == 0.0f ? nothing : v.ratio_slope;
+    v.slope = 0.0f;
+    return v;
+}
+
+MERIT_HD static inline merit_policy_surrogate_value
+merit_policy_quadratic(const merit_policy_loss_args *a, float A, float log_ratio, float lp)
+{
+    const float bend = m_mul(a->d.quadratic, log_ratio);
+    merit_policy_surrogate_value v;
+    v.loss = -m_sub(m_mul(A, lp), m_mul(m_mul(0.5f, bend), log_ratio));
+    v.ratio_slope = bend;
+    v.slope = lp == lp ? -A : lp;
+    return v;
+}
+
+MERIT_HD static inline merit_policy_surrogate_value
+merit_policy_reshape(const merit_policy_loss_args *a, float A, float lp)
+{
+    const float p = m_exp(lp);
+    const float whole = m_add(p, a->d.reshape);
+    const float share = m_div(p, whole);
+    const float nothing = merit_policy_nothing(lp);
+    merit_policy_surrogate_value v;
+    v.loss = A == 0.0f ? nothing : m_mul(-A, share);
+    v.ratio_slope = 0.0f;
+    v.slope = A == 0.0f ? nothing : m_mul(v.loss, m_div(a->d.reshape, whole));
+    return v;
+}
+
+MERIT_HD static inline merit_policy_surrogate_value
+merit_policy_surrogate_of(const merit_policy_loss_args *a, int32_t surrogate, float geometric,
+                          float A, merit_policy_ratio r, float log_ratio, float lp, float low,
+                          float high)
+{
+    switch (surrogate) {
+    case MERIT_POLICY_SURROGATE_DETACHED: return merit_policy_detached(A, r, lp, low, high);
+    case MERIT_POLICY_SURROGATE_GATE: return merit_policy_gate(a, A, r);
+    case MERIT_POLICY_SURROGATE_GEOMETRIC: {
+        merit_policy_surrogate_value v;
+        v.loss = geometric;
+        v.ratio_slope = geometric;
+        v.slope = 0.0f;
+        return v;
+    }
+    case MERIT_POLICY_SURROGATE_QUADRATIC: return merit_policy_quadratic(a, A, log_ratio, lp);
+    case MERIT_POLICY_SURROGATE_RESHAPE: return merit_policy_reshape(a, A, lp);
+    default: return merit_policy_clip(a, A, r, low, high);
+    }
+}
+
+// GEOMETRIC: u of a token.
+MERIT_HD static inline float merit_policy_bounded(const merit_policy_sequence *s, float log_ratio)
+{
+    const float low = s->advantage < 0.0f ? s->log_low[1] : s->log_low[0];
+    const float high = s->log_high[0];
+    const float below = log_ratio > high ? high : log_ratio;
+    const float above = log_ratio < low ? low : log_ratio;
+    return s->advantage > 0.0f ? below : above;
+}
+
+// KL ----------------------------------------------------------------------------------------------
+
+// through: rho is that of the sequence and gradients go through it, so they are kept apart.
+MERIT_HD static inline merit_policy_kl_value merit_policy_kl_of(const merit_policy_loss_args *a,
+                                                                int32_t kind, float ref, float lp,
+                                                                merit_policy_ratio r, int through)
+{
+    const float limit = a->d.kl_input_clamp;
+    const float most = a->d.kl_output_clamp;
+    const float d = m_sub(ref, lp);
+    const float x = merit_policy_clamp(d, -limit, limit);
+    float value;
+    float slope;
+    switch (kind) {
+    case MERIT_POLICY_KL_K1:
+        value = -x;
+        slope = 1.0f;
+        break;
+    case MERIT_POLICY_KL_K2:
+        value = m_mul(m_mul(0.5f, x), x);
+        slope = -x;
+        break;
+    case MERIT_POLICY_KL_ABS:
+        value = m_abs32(x);
+        slope = x > 0.0f ? -1.0f : 1.0f;
+        slope = x == 0.0f ? 0.0f : slope;
+        break;
+    default:
+        value = m_expm1m(x);
+        slope = -m_expm1(x);
+        break;
+    }
+    slope = a->d.kl_gradient == MERIT_POLICY_KL_GRADIENT_SQUARED ? -x : slope;
+    slope = x == x ? slope : x;
+    const int stops = (d < -limit) | (d > limit) | (value < -most) | (value > most);
+    merit_policy_kl_value k;
+    k.seen = merit_policy_clamp(value, -most, most);
+    k.loss = k.seen;
+    k.slope = stops ? 0.0f : slope;
+    k.ratio_slope = 0.0f;
+    if (a->d.kl_weight == MERIT_POLICY_KL_WEIGHT_ONE) return k;
+    // K3' + K3 = -d exactly
+    const int is_k3 =
+        kind == MERIT_POLICY_KL_K3 && a->d.kl_gradient == MERIT_POLICY_KL_GRADIENT_OWN;
+    const float both = is_k3 ? -x : m_add(slope, k.seen);
+    const float apart = m_mul(r.value, slope);
+    const float together = r.inside && !through ? m_mul(r.value, both) : apart;
+    k.loss = m_mul(r.value, k.seen);
+    k.slope = stops ? 0.0f : together;
+    k.ratio_slope = stops | !r.inside | !through ? 0.0f : k.loss;
+    return k;
+}
+
+// Flags -------------------------------------------------------------------------------------------
+
+// Bits of MERIT_POLICY_COUNT_: of the surrogate and its ratio.
+MERIT_HD static inline uint32_t merit_policy_ratio_flags(const merit_policy_loss_args *a,
+                                                         const merit_policy_sequence *s,
+                                                         int32_t surrogate, float A, float r,
+                                                         float log_ratio, float low, float high)
+{
+    const int clips = surrogate == MERIT_POLICY_SURROGATE_CLIP;
+    const int bounds = clips || surrogate == MERIT_POLICY_SURROGATE_DETACHED;
+    const float cap = a->d.ratio_cap > 0.0f ? a->d.ratio_cap : m_inf32();
+    int below = bounds & (A < 0.0f) & (r < low);
+    int above = bounds & (A > 0.0f) & (r > high);
+    if (surrogate == MERIT_POLICY_SURROGATE_GEOMETRIC) {
+        below = (s->advantage < 0.0f) & (log_ratio < s->log_low[1]);
+        above = (s->advantage > 0.0f) & (log_ratio > s->log_high[0]);
+    }
+    const float first = merit_policy_clip_first(a, A, r);
+    const float second = m_mul(-A, merit_policy_clamp(r, low, high));
+    const float larger = first >= second ? first : second;
+    const int dual =
+        clips & (A < 0.0f) & (a->d.dual_clip > 0.0f) & (m_mul(-A, a->d.dual_clip) < larger);
+    const int clamped = (log_ratio < a->d.log_ratio_min) | (log_ratio > a->d.log_ratio_max);
+    return (uint32_t)below << MERIT_POLICY_COUNT_CLIPPED_LOW |
+           (uint32_t)above << MERIT_POLICY_COUNT_CLIPPED_HIGH |
+           (uint32_t)(clips & (r > cap)) << MERIT_POLICY_COUNT_CAPPED |
+           (uint32_t)dual << MERIT_POLICY_COUNT_DUAL_CLIPPED |
+           (uint32_t)clamped << MERIT_POLICY_COUNT_LOG_CLAMPED;
+}
+
+MERIT_HD static inline uint32_t merit_policy_mismatch_flags(const merit_policy_loss_args *a,
+                                                            float w)
+{
+    const int outside = (w < a->d.mismatch_low) | (w > a->d.mismatch_high);
+    const int cuts = a->d.mismatch_rule == MERIT_POLICY_MISMATCH_RULE_TRUNCATE;
+    const int masks = a->d.mismatch_rule == MERIT_POLICY_MISMATCH_RULE_MASK;
+    return (uint32_t)(outside & cuts) << MERIT_POLICY_COUNT_TRUNCATED |
+           (uint32_t)(outside & masks) << MERIT_POLICY_COUNT_MASKED;
+}
+
+#endif
