@@ -103,13 +103,13 @@ MERIT_DEVICE void run_policy_loss(const PolicyArgs &a, double *scratch, double *
     }
 }
 
-#define POLICY_KERNEL(name, stats, per_block)                           \
-    MERIT_KERNEL(kThreads) name(const MERIT_GRID_CONSTANT PolicyArgs a) \
-    {                                                                   \
-        MERIT_SHARED(double, scratch, [kWarps]);                        \
-        MERIT_SHARED(double, totals, [kWarps * MERIT_POLICY_CELLS]);    \
-        MERIT_SHARED(merit_tile_sum, stacks, [MERIT_POLICY_CELLS]);     \
-        run_policy_loss<stats, per_block>(a, scratch, totals, stacks);  \
+#define POLICY_KERNEL(name, stats, per_block)                              \
+    MERIT_KERNEL(kThreads, 1) name(const MERIT_GRID_CONSTANT PolicyArgs a) \
+    {                                                                      \
+        MERIT_SHARED(double, scratch, [kWarps]);                           \
+        MERIT_SHARED(double, totals, [kWarps * MERIT_POLICY_CELLS]);       \
+        MERIT_SHARED(merit_tile_sum, stacks, [MERIT_POLICY_CELLS]);        \
+        run_policy_loss<stats, per_block>(a, scratch, totals, stacks);     \
     }
 
 POLICY_KERNEL(policy_loss_short_kernel, false, kWarps)
