@@ -11,6 +11,8 @@ static const bench_op *const ops[] = {
     &bench_preference_list,
     &bench_preference_ordinal,
     &bench_dominance_pairwise,
+    &bench_policy_logprob_forward,
+    &bench_policy_logprob_backward,
     NULL,
 };
 

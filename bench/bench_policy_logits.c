@@ -1,0 +1,86 @@
+#include <math.h>
+#include <string.h>
+
+#include "bench_policy_logits.h"
+#include "movers.h"
+#include "random.h"
+
+size_t logits_bytes(const logits_shape *s)
+{
+    return (size_t)(s->tokens * s->vocab) * (s->dtype == LOGITS_F32 ? 4 : 2);
+}
+
+typedef struct generated {
+    const logits_shape *s;
+    void *logits;
+} generated;
+
+static void generate(void *state, int64_t begin, int64_t end)
+{
+    const generated *const g = state;
+    for (int64_t i = begin; i < end; i++) {
+        const float value = 3 * bench_normal(g->s->seed, (uint64_t)i);
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        if (g->s->dtype == LOGITS_F32) {
+            ((float *)g->logits)[i] = value;
+        } else {
+            ((uint16_t *)g->logits)[i] = (uint16_t)(bits >> 16);
+        }
+    }
+}
+
+void logits_fill(const logits_shape *s, void *logits, int64_t *targets)
+{
+    generated state = {s, logits};
+    bench_parallel(64, s->tokens * s->vocab, 64, generate, &state);
+    for (int64_t t = 0; t < s->tokens; t++)
+        targets[t] = (int64_t)(bench_random(s->seed + 1, (uint64_t)t) % (uint64_t)s->vocab);
+}
+
+float logits_at(const logits_shape *s, const void *logits, int64_t i)
+{
+    if (s->dtype == LOGITS_F32) return ((const float *)logits)[i];
+    const uint32_t bits = (uint32_t)((const uint16_t *)logits)[i] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+void logits_reference(const logits_shape *s, const void *logits, int64_t t, double *lse,
+                      double *entropy)
+{
+    const int64_t first = t * s->vocab;
+    double max = logits_at(s, logits, first), sum = 0, moment = 0;
+    for (int64_t v = 1; v < s->vocab; v++)
+        max = fmax(max, logits_at(s, logits, first + v));
+    for (int64_t v = 0; v < s->vocab; v++) {
+        const double z = logits_at(s, logits, first + v) - max, e = exp(z);
+        sum += e;
+        moment += e * z;
+    }
+    *lse = max + log(sum);
+    *entropy = log(sum) - moment / sum;
+}
+
+void logits_naive(const logits_shape *s, const void *logits, int64_t t, float *lse, float *entropy)
+{
+    const int64_t first = t * s->vocab;
+    float max = logits_at(s, logits, first), sum = 0, moment = 0;
+    for (int64_t v = 1; v < s->vocab; v++) {
+        const float x = logits_at(s, logits, first + v);
+        max = x > max ? x : max;
+    }
+    if (entropy == NULL) {
+        for (int64_t v = 0; v < s->vocab; v++)
+            sum += expf(logits_at(s, logits, first + v) - max);
+    } else {
+        for (int64_t v = 0; v < s->vocab; v++) {
+            const float z = logits_at(s, logits, first + v) - max, e = expf(z);
+            sum += e;
+            moment += e * z;
+        }
+        *entropy = logf(sum) - moment / sum;
+    }
+    *lse = max + logf(sum);
+}

@@ -1,0 +1,159 @@
+// policy_logprob_forward: one read of the logits, bound by the arithmetic of 2^x on a CPU, by that and by memory
+// alike on a device.
+#include <math.h>
+#include <stdio.h>
+
+#include "accuracy.h"
+#include "bench_policy_logits.h"
+#include "movers.h"
+#include "operations.h"
+
+enum { AXIS_RESULTS, AXIS_TOKENS, AXIS_VOCAB, AXIS_DTYPE };
+enum { LOGPROB = 1, ENTROPY };
+enum { LOGITS, TARGETS, OUT_LOGPROB, OUT_ENTROPY }; // arrays
+
+static const char *const results_of[] = {"logprob", "entropy"};
+static const char *const dtypes[] = {"bf16", "f32"};
+static const bench_axis axes[] = {
+    {"results", results_of}, {"tokens", NULL}, {"vocab", NULL}, {"dtype", dtypes}, {NULL, NULL}};
+
+static const bench_sweep sweeps[] = {
+    {{{LOGPROB, ENTROPY}, {16}, {32768}, {LOGITS_BF16}}, BENCH_QUICK},
+    {{{LOGPROB}, {512}, {131072}, {LOGITS_BF16}}, BENCH_EACH_ISA},
+    {{{ENTROPY}, {512}, {131072}, {LOGITS_BF16}}, 0},
+    {{{LOGPROB}, {256}, {151936}, {LOGITS_BF16, LOGITS_F32}}, 0},
+    {{{LOGPROB}, {1024}, {50257}, {LOGITS_BF16}}, 0}, // rows at odd addresses
+    {{{LOGPROB}, {1}, {131072}, {LOGITS_BF16}}, 0},
+    {{{0}}, 0},
+};
+
+static logits_shape shape_of(const bench_case *c)
+{
+    return (logits_shape){c->point.v[AXIS_TOKENS], c->point.v[AXIS_VOCAB],
+                          (int)c->point.v[AXIS_DTYPE], c->seed};
+}
+
+static bench_work work(bench_point p)
+{
+    const double tokens = (double)p.v[AXIS_TOKENS];
+    const double logits = tokens * (double)p.v[AXIS_VOCAB];
+    return (bench_work){.items = logits,
+                        .bytes_read = logits * (p.v[AXIS_DTYPE] == LOGITS_F32 ? 4 : 2) + 8 * tokens,
+                        .bytes_written = (p.v[AXIS_RESULTS] == ENTROPY ? 8 : 4) * tokens};
+}
+
+static bool setup(bench_case *c)
+{
+    const logits_shape s = shape_of(c);
+    void *logits, *targets;
+    bench_add_input(c, logits_bytes(&s), &logits);
+    bench_add_input(c, (size_t)s.tokens * sizeof(int64_t), &targets);
+    bench_add_output(c, (size_t)s.tokens * sizeof(float));
+    if (c->point.v[AXIS_RESULTS] == ENTROPY) bench_add_output(c, (size_t)s.tokens * sizeof(float));
+    logits_fill(&s, logits, targets);
+    snprintf(c->data, sizeof c->data, "generated");
+    return true;
+}
+
+// Calls -------------------------------------------------------------------------------------------
+
+typedef struct call {
+    merit_policy_logprob_desc desc;
+    merit_policy_logprob_forward_io io;
+} call;
+_Static_assert(sizeof(call) <= BENCH_CALL_BYTES, "BENCH_CALL_BYTES is too small");
+
+static merit_status bind(const bench_case *c, const bench_buffers *buffers, bench_call *bound)
+{
+    call *const made = (call *)bound;
+    const merit_status status = merit_policy_logprob_desc_init(&made->desc, sizeof made->desc);
+    made->desc.num_tokens = c->point.v[AXIS_TOKENS];
+    made->desc.vocab_size = c->point.v[AXIS_VOCAB];
+    made->desc.dtype = c->point.v[AXIS_DTYPE] == LOGITS_F32 ? MERIT_DTYPE_F32 : MERIT_DTYPE_BF16;
+    made->io = (merit_policy_logprob_forward_io){.struct_size = sizeof made->io,
+                                                 .logits = buffers->array[LOGITS],
+                                                 .targets = buffers->array[TARGETS],
+                                                 .logprob = buffers->array[OUT_LOGPROB]};
+    if (c->point.v[AXIS_RESULTS] == ENTROPY) made->io.entropy = buffers->array[OUT_ENTROPY];
+    return status;
+}
+
+static merit_status workspace(merit_context *ctx, const bench_call *bound, size_t *bytes)
+{
+    return merit_policy_logprob_forward_workspace(ctx, &((const call *)bound)->desc, bytes);
+}
+
+static merit_status run(merit_context *ctx, const bench_call *bound, void *scratch,
+                        size_t scratch_bytes, merit_stream stream)
+{
+    const call *const made = (const call *)bound;
+    return merit_policy_logprob_forward(ctx, &made->desc, &made->io, scratch, scratch_bytes,
+                                        stream);
+}
+
+// Reference and peer ------------------------------------------------------------------------------
+
+// The bounds of the header.
+static bool check(const bench_case *c, const bench_buffers *results, bench_error *error)
+{
+    const logits_shape s = shape_of(c);
+    const void *const logits = c->arrays[LOGITS].host;
+    const int64_t *const targets = c->arrays[TARGETS].host;
+    const float *const logprob = results->array[OUT_LOGPROB];
+    const float *const entropy =
+        c->point.v[AXIS_RESULTS] == ENTROPY ? results->array[OUT_ENTROPY] : NULL;
+    bool good = true;
+    for (int64_t t = 0; t < s.tokens; t++) {
+        double lse, expected;
+        logits_reference(&s, logits, t, &lse, &expected);
+        const double x = logits_at(&s, logits, t * s.vocab + targets[t]);
+        good &= bench_check_f32(error, t, logprob[t], x - lse, 0.5, 1.5e-6 + 1.4e-8 * 40);
+        if (entropy != NULL) {
+            good &= bench_check_f32(error, t, entropy[t], expected, 0, 3e-6 * (1 + expected));
+        }
+    }
+    return good;
+}
+
+typedef struct peer_state {
+    const bench_case *c;
+    const bench_buffers *buffers;
+} peer_state;
+
+static void peer_rows(void *state, int64_t begin, int64_t end)
+{
+    const peer_state *const p = state;
+    const logits_shape s = shape_of(p->c);
+    const void *const logits = p->buffers->array[LOGITS];
+    const int64_t *const targets = p->buffers->array[TARGETS];
+    float *const logprob = p->buffers->array[OUT_LOGPROB];
+    float *const entropy =
+        p->c->point.v[AXIS_RESULTS] == ENTROPY ? p->buffers->array[OUT_ENTROPY] : NULL;
+    for (int64_t t = begin; t < end; t++) {
+        float lse;
+        logits_naive(&s, logits, t, &lse, entropy == NULL ? NULL : &entropy[t]);
+        logprob[t] = logits_at(&s, logits, t * s.vocab + targets[t]) - lse;
+    }
+}
+
+static void peer(const bench_case *c, const bench_buffers *buffers, int num_threads)
+{
+    peer_state state = {c, buffers};
+    bench_parallel(num_threads, c->point.v[AXIS_TOKENS], 1, peer_rows, &state);
+}
+
+const bench_op bench_policy_logprob_forward = {
+    .name = "policy_logprob_forward",
+    .item = "logit",
+    .model = "logits [T,V] once, targets i64 [T] to log-probs f32 [T] (and entropies); 2 bytes "
+             "read per bf16 logit",
+    .axes = axes,
+    .sweeps = sweeps,
+    .work = work,
+    .setup = setup,
+    .bind = bind,
+    .workspace = workspace,
+    .run = run,
+    .check = check,
+    .peer = peer,
+};
