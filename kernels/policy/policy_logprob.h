@@ -177,7 +177,11 @@ MERIT_HD static inline merit_logprob_sums merit_logprob_sums_merge(merit_logprob
     const int32_t tile = later ? b.tile : a.tile;
     const float max = later ? b.max : a.max;
     merit_logprob_sums r = a.sum == 0.0 ? b : a;
-    if (a.sum != 0.0 && b.sum != 0.0) {
+    if (a.exponent == b.exponent) { // the same as below, where nothing moves
+        r.sum = m_add64(a.sum, b.sum);
+        r.moment = m_add64(a.moment, b.moment);
+        r.squares = m_add64(a.squares, b.squares);
+    } else if (a.sum != 0.0 && b.sum != 0.0) {
         r.exponent = a.exponent > b.exponent ? a.exponent : b.exponent;
         const int64_t of_a = (int64_t)a.exponent - r.exponent;
         const int64_t of_b = (int64_t)b.exponent - r.exponent;

@@ -10,12 +10,15 @@ typedef struct forward_run {
 
 // The tree over segments, one at a time: as merit_tile_sum.
 typedef struct segment_stack {
+    float factor;
     int64_t count;
     merit_logprob_sums level[MERIT_TILE_LEVELS];
 } segment_stack;
 
-static void push(segment_stack *stack, merit_logprob_sums s)
+static void push(void *state, int64_t tile, const merit_logprob_segment *segment)
 {
+    segment_stack *const stack = state;
+    merit_logprob_sums s = merit_logprob_sums_of(segment, stack->factor, tile);
     int depth = 0;
     for (int64_t bits = stack->count; bits != 0; bits &= bits - 1) {
         depth++;
@@ -25,6 +28,11 @@ static void push(segment_stack *stack, merit_logprob_sums s)
     }
     stack->level[depth] = s;
     stack->count++;
+}
+
+static void keep(void *state, int64_t tile, const merit_logprob_segment *segment)
+{
+    ((merit_logprob_segment *)state)[tile] = *segment;
 }
 
 static merit_logprob_sums finish(const segment_stack *stack)
@@ -84,25 +92,30 @@ static void run_rows(void *state, int64_t begin, int64_t end)
         merit_logprob_sums sets[2] = {merit_logprob_sums_none(), merit_logprob_sums_none()};
         for (int set = 0; set < args->sets && merit_logprob_row_is_read(&row); set++) {
             segment_stack stack;
+            stack.factor = row.factor;
             stack.count = 0;
-            for (int64_t tile = 0; tile < args->tiles; tile++) {
-                const merit_logprob_segment s = segment_of_row(args, &row, tile, set);
-                push(&stack, merit_logprob_sums_of(&s, row.factor, tile));
-            }
+            segments_of_row(args, &row, set, 0, args->tiles, push, &stack);
             sets[set] = finish(&stack);
         }
         finish_row(args, &row, sets);
     }
 }
 
+// Items are the segments of [T, sets, tiles].
 static void run_segments(void *state, int64_t begin, int64_t end)
 {
     const merit_policy_logprob_forward_args *const args = ((const forward_run *)state)->args;
-    for (int64_t i = begin; i < end; i++) { // [T, sets, tiles]
-        const int64_t line = i / args->tiles;
+    while (begin < end) {
+        const int64_t line = begin / args->tiles;
+        const int64_t first = begin % args->tiles;
+        const int64_t left = args->tiles - first;
+        const int64_t count = end - begin < left ? end - begin : left;
         const merit_logprob_row row = merit_logprob_row_begin(args, line / args->sets);
-        if (!merit_logprob_row_is_read(&row)) continue;
-        args->partials[i] = segment_of_row(args, &row, i % args->tiles, (int)(line % args->sets));
+        if (merit_logprob_row_is_read(&row)) {
+            segments_of_row(args, &row, (int)(line % args->sets), first, first + count, keep,
+                            args->partials + line * args->tiles);
+        }
+        begin += count;
     }
 }
 
@@ -114,10 +127,10 @@ static void fold_rows(void *state, int64_t begin, int64_t end)
         merit_logprob_sums sets[2] = {merit_logprob_sums_none(), merit_logprob_sums_none()};
         for (int set = 0; set < args->sets && merit_logprob_row_is_read(&row); set++) {
             segment_stack stack;
+            stack.factor = row.factor;
             stack.count = 0;
             for (int64_t tile = 0; tile < args->tiles; tile++) {
-                const int64_t i = (t * args->sets + set) * args->tiles + tile;
-                push(&stack, merit_logprob_sums_of(&args->partials[i], row.factor, tile));
+                push(&stack, tile, &args->partials[(t * args->sets + set) * args->tiles + tile]);
             }
             sets[set] = finish(&stack);
         }
