@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "logprob_case.h"
 
@@ -289,6 +290,81 @@ TK_TEST(policy_logprob_rules, vocabularies_beyond_a_block_are_spread)
     TK_EXPECT(x[r.argmax[0]] == top, "argmax %d", (int)r.argmax[0]);
     logprob_free(&r);
     free(x);
+}
+
+TK_TEST(policy_logprob_rules, more_than_65535_rows_are_all_worked_on)
+{
+    enum { T = 70000, V = 3 };
+    float *const x = logprob_random((int64_t)T * V, 2, MERIT_DTYPE_BF16, 51);
+    int64_t *const targets = malloc(T * sizeof *targets);
+    for (int t = 0; t < T; t++) {
+        targets[t] = t % V;
+    }
+    logprob_case c = logprob_make(x, targets, T, V);
+    c.d.dtype = MERIT_DTYPE_BF16;
+    logprob_result r = logprob_run(tk, &c);
+    for (int t = 0; t < T && tk->is_first_run; t++) {
+        double sum = 0;
+        for (int v = 0; v < V; v++) {
+            sum += exp(x[t * V + v]);
+        }
+        const double e = x[t * V + t % V] - log(sum);
+        TK_EXPECT(fabs(r.logprob[t] - e) < 2e-6, "row %d is %.9g, expected %.9g", t, r.logprob[t],
+                  e);
+    }
+    logprob_free(&r);
+    free(x), free(targets);
+}
+
+/* Rows 2^31 + 8 elements apart, in memory that is reserved but not there until touched. */
+TK_TEST(policy_logprob_rules, offsets_beyond_two_to_the_31_reach_their_rows)
+{
+    enum { T = 2, V = 2100 };
+    if (tk->on_device && !tk->emulated) return;
+    const int64_t ld = ((int64_t)1 << 31) + 8;
+    const size_t bytes = (size_t)(ld + V) * 2;
+    uint16_t *const far = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    cr_assert(far != MAP_FAILED);
+    float *const x = logprob_random(T * V, 2, MERIT_DTYPE_BF16, 52);
+    uint16_t *const near = logprob_stored(x, MERIT_DTYPE_BF16, T, V, 0);
+    memcpy(far, near, V * 2), memcpy(far + ld, near + V, V * 2);
+    const int64_t targets[T] = {5, 2099};
+    const float ones[T] = {1, -0.5f};
+    logprob_case c = logprob_make(x, targets, T, V);
+    c.d.dtype = MERIT_DTYPE_BF16;
+    logprob_result expected = logprob_run(tk, &c);
+    uint32_t *const grad = logprob_run_backward(tk, &c, ones, NULL, 1, NULL);
+    c.d.ld_logits = ld;
+    float logprob[T];
+    merit_policy_logprob_state states[T];
+    const merit_policy_logprob_forward_io forward = {.struct_size = sizeof forward,
+                                                     .logits = far,
+                                                     .targets = targets,
+                                                     .logprob = logprob,
+                                                     .state = states};
+    size_t needed = 0;
+    tk_expect_ok(tk->ctx, merit_policy_logprob_forward_workspace(tk->ctx, &c.d, &needed));
+    void *const workspace = tk_workspace(tk, needed);
+    tk_expect_ok(tk->ctx,
+                 merit_policy_logprob_forward(tk->ctx, &c.d, &forward, workspace, needed, NULL));
+    tk_expect_bits(logprob, expected.logprob, T, 4);
+    tk_expect_bits(states, expected.state, T, sizeof states[0]);
+    const merit_policy_logprob_backward_io backward = {.struct_size = sizeof backward,
+                                                       .logits = far,
+                                                       .targets = targets,
+                                                       .state = states,
+                                                       .grad_logprob = ones,
+                                                       .grad_logits = far};
+    tk_expect_ok(tk->ctx, merit_policy_logprob_backward(tk->ctx, &c.d, &backward, NULL, 0, NULL));
+    for (int i = 0; i < T * V; i++) {
+        const uint16_t word = far[i / V * ld + i % V];
+        TK_EXPECT(word == grad[i], "element %d is %x, expected %x", i, word, (unsigned)grad[i]);
+    }
+    tk_release(tk);
+    logprob_free(&expected);
+    munmap(far, bytes);
+    free(x), free(near), free(grad);
 }
 
 // Rejected calls ----------------------------------------------------------------------------------

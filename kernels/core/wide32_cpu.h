@@ -15,6 +15,7 @@
 
 typedef float wide32_f __attribute__((vector_size(4 * WIDE32_WIDTH)));
 typedef int32_t wide32_i __attribute__((vector_size(4 * WIDE32_WIDTH)));
+typedef uint32_t wide32_u __attribute__((vector_size(4 * WIDE32_WIDTH))); // wraps
 
 WIDE_INLINE wide32_f wide32_splat(float a)
 {
@@ -52,10 +53,10 @@ WIDE_INLINE wide32_f wide32_load_f32(const float *from)
 // Twice as many bf16 words, as the elements with even numbers and those with odd ones.
 WIDE_INLINE void wide32_load_bf16_pairs(const uint16_t *from, wide32_f *even, wide32_f *odd)
 {
-    wide32_i words;
+    wide32_u words;
     memcpy(&words, from, sizeof words);
     *even = (wide32_f)(words << 16);
-    *odd = (wide32_f)(words & -65536);
+    *odd = (wide32_f)(words & 0xffff0000u);
 }
 
 WIDE_INLINE wide32_f wide32_load_f16(const uint16_t *from)

@@ -113,7 +113,7 @@ WIDE_INLINE void add_vectors(const vector_reference *r, const wide32_f *x, int c
         }
     }
     for (int i = 0; i < ABREAST; i++) {
-        e[i] = (wide32_f)((wide32_i)e[i] + ((wide32_i)shifted[i] << 23)); // m_exp2_p5_scaled
+        e[i] = (wide32_f)((wide32_u)e[i] + ((wide32_u)shifted[i] << 23)); // m_exp2_p5_scaled
     }
     for (int i = 0; i < ABREAST; i++) {
         wide32_f y = wide32_splat(0.0f);
