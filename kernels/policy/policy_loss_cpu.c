@@ -16,23 +16,6 @@ typedef struct policy_work {
 
 // Before the main sweep ----------------------------------------------------------------------------
 
-static int64_t count_valid(const merit_policy_loss_args *a, const merit_policy_span *span)
-{
-    const uint8_t *const mask = a->io.mask == NULL ? NULL : a->io.mask + span->begin;
-    if (mask == NULL) return span->size;
-    int64_t valid = 0;
-    for (int64_t start = 0; start < span->size; start += MERIT_TILE) {
-        const int64_t left = span->size - start;
-        const int length = (int)(left < MERIT_TILE ? left : MERIT_TILE);
-        uint32_t some = 0;
-        for (int j = 0; j < length; j++) {
-            some += mask[start + j] != 0;
-        }
-        valid += some;
-    }
-    return valid;
-}
-
 static double sum_before(const policy_work *w, int kind)
 {
     const merit_policy_loss_args *const a = w->a;
@@ -56,7 +39,7 @@ static double sum_before(const policy_work *w, int kind)
 static void look_ahead(policy_work *w)
 {
     merit_policy_sequence *const s = &w->s;
-    s->valid = s->is_dead ? 0 : count_valid(w->a, &s->span);
+    s->valid = s->is_dead ? 0 : policy_count_valid(&s->span, w->a->io.mask);
     merit_policy_counted(w->a, s);
     if (s->valid == 0) return;
     for (int kind = 0; kind < MERIT_POLICY_BEFORE_KINDS; kind++) {

@@ -4,7 +4,26 @@
 
 #include "../core/lanes_cpu.h"
 #include "../core/parallel.h"
+#include "policy_sequences.h"
 #include "policy_terms.h"
+
+// Valid tokens of a sequence.
+static inline int64_t policy_count_valid(const merit_policy_span *span, const uint8_t *mask)
+{
+    if (mask == NULL) return span->size;
+    int64_t valid = 0;
+    for (int64_t start = 0; start < span->size; start += MERIT_TILE) {
+        const int64_t left = span->size - start;
+        const int length = (int)(left < MERIT_TILE ? left : MERIT_TILE);
+        const uint8_t *const bytes = mask + span->begin + start;
+        uint32_t some = 0;
+        for (int j = 0; j < length; j++) {
+            some += bytes[j] != 0;
+        }
+        valid += some;
+    }
+    return valid;
+}
 
 static void policy_fold_tiles(void *state, int64_t begin, int64_t end)
 {

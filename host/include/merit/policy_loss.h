@@ -257,6 +257,103 @@ MERIT_API merit_status merit_policy_loss_desc_init(merit_policy_loss_desc *desc,
 MERIT_API merit_status merit_policy_loss_preset(const char *name, merit_policy_loss_desc *desc);
 MERIT_API const char *merit_policy_loss_preset_name(int32_t i); // NULL past the last
 
+// policy_value_loss -------------------------------------------------------------------------------
+
+typedef struct merit_policy_value_loss_desc {
+    size_t struct_size;
+    int64_t num_tokens; // T >= 0; default 0
+    merit_groups sequences; // B sequences
+    double denominator; // D > 0; 0 = io.denominator; required, so default NaN; presets leave it
+    // options
+    float clip; // c >= 0; 0 = unclipped; default 0.2
+    float huber_delta; // delta >= 0; 0 = square; default 0
+    float scale; // > 0; default 0.5
+    int32_t aggregation; // merit_policy_aggregation; default TOKEN
+} merit_policy_value_loss_desc;
+
+// Sums and counts over the valid tokens.
+typedef struct merit_policy_value_stats {
+    int64_t tokens;
+    int64_t clipped; // the clipped branch is larger
+    double sum_value;
+    double sum_squared_error; // (v - R)^2
+    double sum_return;
+    double sum_return_squared;
+} merit_policy_value_stats;
+
+typedef struct merit_policy_value_loss_io {
+    size_t struct_size;
+    const float *value; // in   [T] v
+    const float *old_value; // in   [T]: needed with clip > 0
+    const float *returns; // in   [T] R
+    const uint8_t *mask; // in   [T] 0 or not 0, NULL = all valid
+    const double *denominator; // in   [1]: D when desc.denominator is 0
+    double *loss; // out  [1], NULL
+    double *loss_tiles; // out  [ceil(B/2048)], NULL: as of merit_policy_loss
+    float *grad_value; // out  [T], NULL; may be old_value or returns, not value
+    merit_policy_value_stats *stats; // out  [1], NULL
+    merit_diagnostics *diagnostics; // in/out, NULL
+} merit_policy_value_loss_io;
+
+// Loss of a value head (PPO: Schulman et al. 2017, clipped as in their code):
+//
+//   L = sum over valid t of a_t scale max(h(v - R), h(min(max(v, old - c), old + c) - R))
+//   h(u) = u^2, or with huber_delta u^2 / 2 up to delta and delta (abs(u) - delta / 2) beyond
+//
+// Gradient: a_t scale h'(v - R) where the first is at least the second, else 0. Sequences, masks, D, a_t,
+// NaN and refused sequences are those of merit_policy_loss. h is binary32, sums are binary64.
+// Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal. One launch.
+// Statuses: INVALID_ARGUMENT (clip or huber_delta negative, scale not positive, NaN, a required array NULL,
+// overlapping arrays, ...), WORKSPACE_TOO_SMALL.
+MERIT_API merit_status merit_policy_value_loss(merit_context *ctx,
+                                               const merit_policy_value_loss_desc *desc,
+                                               const merit_policy_value_loss_io *io,
+                                               void *workspace, size_t workspace_bytes,
+                                               merit_stream stream);
+MERIT_API merit_status merit_policy_value_loss_workspace(merit_context *ctx,
+                                                         const merit_policy_value_loss_desc *desc,
+                                                         size_t *bytes);
+MERIT_API merit_status merit_policy_value_loss_desc_init(merit_policy_value_loss_desc *desc,
+                                                         size_t size);
+
+// Overwrites the options, leaves num_tokens, sequences and denominator. NOT_FOUND: no such preset.
+MERIT_API merit_status merit_policy_value_loss_preset(const char *name,
+                                                      merit_policy_value_loss_desc *desc);
+MERIT_API const char *merit_policy_value_loss_preset_name(int32_t i); // NULL past the last
+
+// policy_count ------------------------------------------------------------------------------------
+
+typedef struct merit_policy_count_desc {
+    size_t struct_size;
+    int64_t num_tokens; // T >= 0; default 0
+    merit_groups sequences; // B sequences
+} merit_policy_count_desc;
+
+// What denominators are made of. Integers, so that ranks and micro-batches add.
+typedef struct merit_policy_counts {
+    int64_t tokens; // valid
+    int64_t nonempty_sequences;
+} merit_policy_counts;
+
+typedef struct merit_policy_count_io {
+    size_t struct_size;
+    const uint8_t *mask; // in   [T] 0 or not 0, NULL = all valid
+    merit_policy_counts *counts; // out  [1]
+    merit_diagnostics *diagnostics; // in/out, NULL
+} merit_policy_count_io;
+
+// Counts the valid tokens and the sequences that have any: run it over the whole batch, add over ranks,
+// and give the sum to the calls of its parts as their denominator. Refused sequences (see
+// merit_policy_loss) do not count. Levels: all five. One launch.
+// Statuses: INVALID_ARGUMENT (counts NULL, bad sizes, overlapping arrays), WORKSPACE_TOO_SMALL.
+MERIT_API merit_status merit_policy_count(merit_context *ctx, const merit_policy_count_desc *desc,
+                                          const merit_policy_count_io *io, void *workspace,
+                                          size_t workspace_bytes, merit_stream stream);
+MERIT_API merit_status merit_policy_count_workspace(merit_context *ctx,
+                                                    const merit_policy_count_desc *desc,
+                                                    size_t *bytes);
+MERIT_API merit_status merit_policy_count_desc_init(merit_policy_count_desc *desc, size_t size);
+
 #ifdef __cplusplus
 }
 #endif
