@@ -432,6 +432,7 @@ static void differentiate(const sequence *q, policy_loss_oracle *o)
 static void widen(plo_number *low, plo_number *high, real value, real noise)
 {
     if (isnan(value)) return;
+    if (!isfinite(noise)) noise = 0;
     if (value < low->value) low->value = value, low->noise = value * noise;
     if (value > high->value) high->value = value, high->noise = value * noise;
 }
