@@ -126,8 +126,8 @@ TK_TEST(policy_loss, each_field_of_a_surrogate_changes_a_result)
     c = busy();
     c.d.divergence = MERIT_POLICY_DIVERGENCE_TV;
     c.d.divergence_low = c.d.divergence_high = 0.05f;
-    CHANGE(c, divergence_low, 0.01f);
-    CHANGE(c, divergence_high, 0.01f);
+    CHANGE(c, divergence_low, 1);
+    CHANGE(c, divergence_high, 1);
     CHANGE(c, divergence_anchor, MERIT_POLICY_ANCHOR_ROLLOUT);
 }
 

@@ -17,11 +17,13 @@ import golden_advantage
 import golden_bits
 import golden_bits_list
 import golden_bits_policy
+import golden_bits_policy_loss
 import golden_bits_preference
 import golden_bits_score
 import golden_degenerate
 import golden_groups
 import golden_policy_logprob
+import golden_policy_loss
 import golden_preference_list
 import golden_preference_pair
 import golden_rejected
@@ -37,10 +39,11 @@ def main(arguments):
         golden_bits_list.write(golden)
         golden_bits_score.write(golden)
         golden_bits_policy.write(golden)
+        golden_bits_policy_loss.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
         for family in (golden_advantage, golden_degenerate, golden_rejected, golden_groups, golden_preference_list,
-                       golden_preference_pair, golden_score, golden_policy_logprob):
+                       golden_preference_pair, golden_score, golden_policy_logprob, golden_policy_loss):
             family.write(golden)
     else:
         sys.exit(__doc__)
