@@ -74,6 +74,40 @@ WIDE_INLINE wide32_f wide32_load_f16(const uint16_t *from)
 #endif
 }
 
+// Vectors of 16-bit words of the same size.
+typedef int16_t wide16_i __attribute__((vector_size(4 * WIDE32_WIDTH)));
+
+WIDE_INLINE wide16_i wide16_load(const uint16_t *from)
+{
+    wide16_i r;
+    memcpy(&r, from, sizeof r);
+    return r;
+}
+
+WIDE_INLINE wide16_i wide16_max_signed(wide16_i a, wide16_i b)
+{
+#if defined(__AVX512F__)
+    return (wide16_i)_mm512_max_epi16((__m512i)a, (__m512i)b);
+#elif defined(__FMA__)
+    return (wide16_i)_mm256_max_epi16((__m256i)a, (__m256i)b);
+#else
+    const wide16_i more = a > b;
+    return (more & a) | (~more & b);
+#endif
+}
+
+WIDE_INLINE wide16_i wide16_max_unsigned(wide16_i a, wide16_i b)
+{
+#if defined(__AVX512F__)
+    return (wide16_i)_mm512_max_epu16((__m512i)a, (__m512i)b);
+#elif defined(__FMA__)
+    return (wide16_i)_mm256_max_epu16((__m256i)a, (__m256i)b);
+#else
+    const wide16_i more = (a ^ INT16_MIN) > (b ^ INT16_MIN);
+    return (more & a) | (~more & b);
+#endif
+}
+
 // Neighbours-first tree over `count` vectors of lanes in their order, a power of two. Destroys the array.
 WIDE_INLINE float wide32_fold(wide32_f *lanes, int count)
 {
