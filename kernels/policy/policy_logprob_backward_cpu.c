@@ -3,45 +3,9 @@
 #include "../backend.h"
 #include "../core/parallel.h"
 #include "policy_logprob_gradient.h"
+#include "policy_logprob_words_cpu.h"
 
 enum { PIECE = 1024 }; // logits: small enough for L1, in and out and between
-
-static void widen(const void *logits, int32_t dtype, int64_t first, int count, float *x)
-{
-    if (dtype == MERIT_DTYPE_BF16) {
-        const uint16_t *const words = (const uint16_t *)logits + first;
-        for (int i = 0; i < count; i++) {
-            x[i] = m_from_bf16(words[i]);
-        }
-    } else if (dtype == MERIT_DTYPE_F16) {
-        const uint16_t *const words = (const uint16_t *)logits + first;
-        for (int i = 0; i < count; i++) {
-            x[i] = m_from_f16(words[i]);
-        }
-    } else {
-        memcpy(x, (const float *)logits + first, (size_t)count * sizeof *x);
-    }
-}
-
-static void narrow(const float *g, int count, void *grad, int32_t dtype, int64_t first)
-{
-    if (dtype == MERIT_DTYPE_BF16) {
-        uint16_t *const words = (uint16_t *)grad + first;
-        for (int i = 0; i < count; i++) {
-            words[i] = m_to_bf16(g[i]);
-        }
-    } else if (dtype == MERIT_DTYPE_F16) {
-        uint16_t *const words = (uint16_t *)grad + first;
-        for (int i = 0; i < count; i++) {
-            words[i] = m_to_f16(g[i]);
-        }
-    } else {
-        float *const words = (float *)grad + first;
-        for (int i = 0; i < count; i++) {
-            words[i] = m_canonical32(g[i]);
-        }
-    }
-}
 
 // Logits that enter as they are, none of them the target's.
 static void plain_gradients(const merit_logprob_slope *slope, const float *x, int count, float *g)
@@ -103,9 +67,10 @@ static void run_pieces(void *state, int64_t begin, int64_t end)
         const int64_t first = piece * PIECE;
         const int64_t left = d->vocab_size - first;
         const int count = (int)(left < PIECE ? left : PIECE);
-        if (slope.fate == MERIT_LOGPROB_SLOPES) widen(slope.logits, d->dtype, first, count, x);
+        if (slope.fate == MERIT_LOGPROB_SLOPES)
+            logits_widen(slope.logits, d->dtype, first, count, x);
         gradients(args, &slope, x, first, count, g);
-        narrow(g, count, slope.grad, d->dtype, first);
+        logits_narrow(g, count, slope.grad, d->dtype, first);
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "../core/wide32_cpu.h"
 #include "policy_logprob_row.h"
+#include "policy_logprob_words_cpu.h"
 
 enum { SEGMENT_VECTORS = MERIT_LANES / WIDE32_WIDTH, SEGMENT_ROUNDS = MERIT_TILE / MERIT_LANES };
 
@@ -283,11 +284,26 @@ static int run_plan(const segment_plan *p, int32_t dtype, int level, merit_logpr
 static merit_logprob_segment any_segment(const merit_policy_logprob_forward_args *args,
                                          const merit_logprob_row *row, int64_t tile, int set)
 {
+    const merit_policy_logprob_desc *const d = &args->d;
     const int64_t first = tile * MERIT_TILE;
-    const int64_t left = args->d.vocab_size - first;
+    const int64_t left = d->vocab_size - first;
+    const int count = left < MERIT_TILE ? (int)left : MERIT_TILE;
+    const float cap_ratio = row->cap_ratio;
     float logits[MERIT_TILE];
-    for (int i = 0; i < MERIT_TILE; i++) {
-        logits[i] = i < left ? merit_logprob_row_at(args, row, first + i, set == 0) : -m_inf32();
+    logits_widen(row->logits, d->dtype, first, count, logits);
+    if (d->soft_cap > 0.0f || !(d->logit_scale > 0.0f)) {
+        for (int i = 0; i < count; i++) {
+            logits[i] = merit_logprob_enter(d, cap_ratio, logits[i]);
+        }
+    }
+    if (set == 0 && d->support == MERIT_LOGPROB_SUPPORT_MASK) {
+        for (int i = 0; i < count; i++) {
+            const int kept = merit_logprob_keeps(d, args->io.keep_mask, row->index, first + i);
+            logits[i] = kept ? logits[i] : -m_inf32();
+        }
+    }
+    for (int i = count; i < MERIT_TILE; i++) {
+        logits[i] = -m_inf32();
     }
     const segment_plan plan = plan_segment(logits, MERIT_DTYPE_F32, row->factor, NULL);
     merit_logprob_segment s;
