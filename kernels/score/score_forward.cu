@@ -32,7 +32,7 @@ MERIT_DEVICE merit_score_affine affine_of(const Args &args)
 }
 
 // The position of p, with a route that does not exist as MERIT_POSITION_BAD; a whole warp asks.
-MERIT_DEVICE_CALL int64_t locate(const Args &args, int64_t p, bool counts)
+MERIT_DEVICE int64_t locate(const Args &args, int64_t p, bool counts)
 {
     const int64_t position = find_position(args.find, p);
     const bool first = threadIdx.x % kWarpSize == 0 && counts;

@@ -306,6 +306,38 @@ static merit_status logprob_gradients(fault_world *w)
     return merit_policy_logprob_backward(w->ctx, &desc, &io, NULL, 0, NULL);
 }
 
+static merit_status score_gradients(fault_world *w, int32_t layout, int64_t tokens)
+{
+    merit_score_desc desc;
+    merit_score_desc_init(&desc, sizeof desc);
+    desc.num_tokens = tokens;
+    desc.hidden_size = 2;
+    desc.hidden_dtype = MERIT_DTYPE_F32;
+    desc.positions = MERIT_POSITIONS_ALL;
+    desc.grad_layout = layout;
+    const merit_score_backward_io io = {.struct_size = sizeof io,
+                                        .hidden = w->rewards,
+                                        .weight = w->rewards,
+                                        .grad_scores = w->rewards,
+                                        .grad_hidden = w->advantages,
+                                        .grad_weight = w->advantages + 2 * tokens,
+                                        .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_score_backward_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_score_backward(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status score_rows(fault_world *w)
+{
+    return score_gradients(w, MERIT_GRAD_LAYOUT_ROWS, 3 * 2048);
+}
+
+static merit_status score_dense(fault_world *w)
+{
+    return score_gradients(w, MERIT_GRAD_LAYOUT_DENSE, 64);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -330,6 +362,8 @@ const fault_step fault_steps[] = {
     {"merit_policy_logprob_forward", "short rows", logprobs_short, 0},
     {"merit_policy_logprob_forward", "rows over blocks", logprobs_split, 0},
     {"merit_policy_logprob_backward", "gradients", logprob_gradients, 0},
+    {"merit_score_backward", "rows", score_rows, 0},
+    {"merit_score_backward", "dense rows", score_dense, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

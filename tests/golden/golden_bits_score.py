@@ -16,7 +16,22 @@ def forward(golden, name, note, tokens, size, heads, desc=None, dtype="BF16", we
                 {"positions": "all", "num_tokens": tokens, **(desc or {})}, tensors, note)
 
 
+def backward(golden, name, note, tokens, size, heads, desc=None, dtype="BF16", more=None):
+    rng = random.Random("score backward " + name)
+    tensors = {"in.hidden": Tensor(dtype, [[rng.gauss(0, 1) for _ in range(size)] for _ in range(tokens)]),
+               "in.weight": Tensor("F32", [[rng.gauss(0, .1) for _ in range(size)] for _ in range(heads)]),
+               "in.grad_scores": Tensor("F32", [[rng.gauss(0, 1) for _ in range(heads)] for _ in range(tokens)])}
+    for key, (kind, values) in (more or {}).items():
+        tensors["in." + key] = Tensor(kind, values)
+    golden.case(FOLDER, "bits_score_backward_" + name, "score_backward",
+                {"positions": "all", "num_tokens": tokens, **(desc or {})}, tensors, note)
+
+
 def write(golden):
+    backward(golden, "bf16", "bf16, heads behind an affine", 70, 45, 5,
+             more={"post_std": ("F32", [.3, 1.7, 2, -1, 11])})
+    backward(golden, "f32", "f32, dense rows", 40, 33, 2, {"grad_layout": "dense"}, dtype="F32")
+    backward(golden, "tiles", "more than a tile of positions", 2100, 3, 1, dtype="F16")
     forward(golden, "bf16", "bf16, an odd size of more than a tile", 3, 2309, 2)
     forward(golden, "bf16_heads", "bf16 heads", 5, 300, 7, weight="BF16")
     forward(golden, "f16", "f16 and f16 heads", 4, 520, 3, dtype="F16", weight="F16")

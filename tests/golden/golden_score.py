@@ -100,6 +100,41 @@ def positions(p):
             counters={"bad_route": 2})
 
 
+def backward(golden):
+    gradients, rows = [[1, 2], [-1, .5]], [1, 3]
+    weight = [[math.fsum(g[k] * HIDDEN[r][h] for g, r in zip(gradients, rows)) for h in range(3)] for k in range(2)]
+    hidden = [[math.fsum(g[k] * WEIGHT[k][h] for k in range(2)) for h in range(3)] for g in gradients]
+    assert hidden == [[2, 4, -1], [-.75, 1, 1]] and weight == [[-.5, -1.5, 1.5], [.25, -1.75, 4.25]]
+
+    def write(name, note, desc, grad_hidden, grad_weight, grad_bias, more=None, dtype="F32", counters=None):
+        tensors = {"in.hidden": Tensor(dtype, HIDDEN), "in.weight": Tensor("F32", WEIGHT),
+                   "in.grad_scores": Tensor("F32", gradients), "in.positions": Tensor("I64", rows),
+                   "out.grad_hidden": Tensor(dtype, grad_hidden), "out.grad_weight": Tensor("F32", grad_weight),
+                   "out.grad_bias": Tensor("F32", grad_bias)}
+        for key, (kind, values) in (more or {}).items():
+            tensors["in." + key] = Tensor(kind, values)
+        for key, value in (counters or {}).items():
+            tensors["out.diagnostics." + key] = Tensor("U64", [value])
+        golden.case(FOLDER, name, "score_backward",
+                    {"positions": "explicit", "num_tokens": 4, "num_positions": 2, **desc}, tensors, note)
+
+    zero = [0, 0, 0]
+    for dtype in ("F32", "BF16", "F16"):
+        write("04_backward_rows_" + dtype.lower(), "gradients in the order of positions", {}, hidden, weight, [0, 2.5],
+              dtype=dtype)
+    write("04_backward_dense", "gradients where the hidden states are", {"grad_layout": "dense"},
+          [zero, hidden[0], zero, hidden[1]], weight, [0, 2.5])
+    masked = [[1, 0, -1], [.25, 1, 0]]
+    write("04_backward_label_mask", "an entry without a label", {}, masked, [[0, -1, 2], [.25, .25, .25]], [1, .5],
+          {"label_mask": ("U8", [[1, 0], [0, 1]])})
+    write("04_backward_repeated", "a position twice: NaN where it is dense", {"grad_layout": "dense"},
+          [zero, [NAN] * 3, zero, zero], [[0, 0, 0], [0, -2.5, 5]], [0, 2.5], {"positions": ("I64", [1, 1])},
+          counters={"repeated_position": 1})
+    write("04_backward_empty", "an empty position has no gradient", {}, [hidden[0], zero],
+          [[g * x for x in HIDDEN[1]] for g in gradients[0]], [1, 2], {"positions": ("I64", [1, -1])},
+          counters={"empty_row": 1})
+
+
 def rejected(p):
     lengths = {"lengths": ("I32", [1, 2])}
     two = {"num_rows": 2, "row_tokens": 2, "positions": "lengths"}
@@ -123,4 +158,5 @@ def write(golden):
     p = Scores(golden)
     tokens(p)
     positions(p)
+    backward(golden)
     rejected(p)

@@ -11,15 +11,12 @@ static int64_t index_at(const merit_score_desc *d, const void *array, int64_t i)
                                              : ((const int32_t *)array)[i];
 }
 
-int64_t score_oracle_tokens(const merit_score_desc *d);
-int64_t score_oracle_positions(const merit_score_desc *d);
-
-int64_t score_oracle_tokens(const merit_score_desc *d)
+static int64_t score_oracle_tokens(const merit_score_desc *d)
 {
     return d->row_tokens > 0 ? d->num_rows * d->row_tokens : d->num_tokens;
 }
 
-int64_t score_oracle_positions(const merit_score_desc *d)
+static int64_t score_oracle_positions(const merit_score_desc *d)
 {
     if (d->positions == MERIT_POSITIONS_ALL) return score_oracle_tokens(d);
     if (d->positions != MERIT_POSITIONS_EXPLICIT) return d->num_rows;
@@ -152,6 +149,87 @@ score_oracle *score_oracle_forward(const merit_score_desc *d, const merit_score_
             }
         }
     }
+    return o;
+}
+
+// Gradients ---------------------------------------------------------------------------------------
+
+typedef struct gradient_sums {
+    real *hidden, *hidden_size; // [tokens or P,H]
+    real *weight, *weight_size; // [K,H]
+    real *bias, *bias_size; // [K]
+} gradient_sums;
+
+// Adds entry (p, column), whose row of grad_hidden is `to`.
+static void add_entry(const merit_score_desc *d, const merit_score_forward_io *io,
+                      const score_oracle_arrays *a, int64_t p, int64_t column, int64_t row,
+                      int64_t to, gradient_sums *s)
+{
+    const int64_t C = d->routed ? 1 : d->num_heads, H = d->hidden_size;
+    const int64_t k = d->routed ? io->route[p] : column;
+    const int known = k >= 0 && k < d->num_heads;
+    real u = a->grad_scores[p * C + column];
+    if (row < 0) u = NAN;
+    if (row >= 0 && known && io->post_std != NULL) u /= io->post_std[k];
+    for (int64_t h = 0; h < H; h++) {
+        const real w = known && row >= 0 ? u * a->weight[k * H + h] : NAN;
+        if (to >= 0) s->hidden[to * H + h] += w, s->hidden_size[to * H + h] += fabsl(w);
+        if (!known) continue;
+        const real x = u * (row >= 0 ? a->hidden[row * H + h] : 0);
+        s->weight[k * H + h] += x;
+        s->weight_size[k * H + h] += fabsl(x);
+    }
+    if (known) s->bias[k] += u, s->bias_size[k] += fabsl(u);
+}
+
+static double *narrowed(real *values, int64_t count, const double *old)
+{
+    double *const out = calloc((size_t)count + 1, sizeof *out);
+    for (int64_t i = 0; i < count; i++) {
+        out[i] = (double)(values[i] + (old != NULL ? old[i] : 0));
+    }
+    free(values);
+    return out;
+}
+
+score_oracle *score_oracle_backward(const merit_score_desc *d, const merit_score_forward_io *io,
+                                    const score_oracle_arrays *a)
+{
+    score_oracle *const o = score_oracle_forward(d, io, a);
+    const int64_t H = d->hidden_size, K = d->num_heads, tokens = score_oracle_tokens(d);
+    const int dense = d->grad_layout == MERIT_GRAD_LAYOUT_DENSE;
+    const int64_t rows = dense ? tokens : o->P;
+    int64_t *const named = calloc((size_t)tokens + 1, sizeof *named);
+    gradient_sums s = {
+        .hidden = calloc((size_t)(rows * H) + 1, sizeof(real)),
+        .hidden_size = calloc((size_t)(rows * H) + 1, sizeof(real)),
+        .weight = calloc((size_t)(K * H) + 1, sizeof(real)),
+        .weight_size = calloc((size_t)(K * H) + 1, sizeof(real)),
+        .bias = calloc((size_t)K + 1, sizeof(real)),
+        .bias_size = calloc((size_t)K + 1, sizeof(real)),
+    };
+    for (int64_t p = 0; p < o->P; p++) {
+        const int64_t row = o->positions[p];
+        if (row >= 0) named[row]++;
+        if (row == MERIT_POSITION_EMPTY || row == MERIT_POSITION_MASKED) continue;
+        for (int64_t column = 0; column < o->C; column++) {
+            if (a->label_mask != NULL && a->label_mask[p * o->C + column] == 0) continue;
+            add_entry(d, io, a, p, column, row, dense ? row : p, &s);
+        }
+    }
+    for (int64_t row = 0; row < tokens && dense; row++) {
+        if (named[row] > 1) o->counters[MERIT_COUNTER_REPEATED_POSITION] += (double)named[row] - 1;
+        for (int64_t h = 0; named[row] > 1 && h < H; h++) {
+            s.hidden[row * H + h] = NAN;
+        }
+    }
+    free(named);
+    o->grad_hidden = narrowed(s.hidden, rows * H, NULL);
+    o->grad_hidden_size = narrowed(s.hidden_size, rows * H, NULL);
+    o->grad_weight = narrowed(s.weight, K * H, d->accumulate ? a->old_weight : NULL);
+    o->grad_weight_size = narrowed(s.weight_size, K * H, NULL);
+    o->grad_bias = narrowed(s.bias, K, d->accumulate ? a->old_bias : NULL);
+    o->grad_bias_size = narrowed(s.bias_size, K, NULL);
     return o;
 }
 

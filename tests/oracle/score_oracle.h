@@ -28,6 +28,9 @@ typedef struct score_oracle {
 // io holds host arrays; hidden, weight and outputs of it are not looked at.
 score_oracle *score_oracle_forward(const merit_score_desc *d, const merit_score_forward_io *io,
                                    const score_oracle_arrays *a);
+// io: post_std, route and what finds positions.
+score_oracle *score_oracle_backward(const merit_score_desc *d, const merit_score_forward_io *io,
+                                    const score_oracle_arrays *a);
 void score_oracle_free(score_oracle *o);
 
 #endif

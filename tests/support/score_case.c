@@ -35,8 +35,7 @@ int64_t score_case_positions(const merit_score_desc *d)
                                                                : d->num_positions;
 }
 
-// hidden as the descriptor lays it out.
-static void *store_hidden(const score_case *c, int64_t *count)
+void *score_store_hidden(const score_case *c, int64_t *count)
 {
     const merit_score_desc *const d = &c->d;
     const int64_t H = d->hidden_size, tokens = score_case_tokens(d);
@@ -54,32 +53,41 @@ static void *store_hidden(const score_case *c, int64_t *count)
     return memory;
 }
 
+merit_score_forward_io score_upload_index(tk_fixture *tk, const score_case *c)
+{
+    const merit_score_desc *const d = &c->d;
+    const int64_t B = d->num_rows, tokens = score_case_tokens(d), K = d->num_heads;
+    const int64_t P = score_case_positions(d);
+    const size_t index = d->index_dtype == MERIT_DTYPE_I64 ? 8 : 4;
+    merit_score_forward_io io = c->io;
+    io.bias = tk_input(tk, io.bias, K, 4);
+    io.post_mean = tk_input(tk, io.post_mean, K, 4);
+    io.post_std = tk_input(tk, io.post_std, K, 4);
+    io.route = tk_input(tk, io.route, P, 4);
+    io.lengths = tk_input(tk, io.lengths, B, 4);
+    io.mask = tk_input(tk, io.mask, tokens, 1);
+    io.cu_seqlens = tk_input(tk, io.cu_seqlens, B + 1, index);
+    io.ids = tk_input(tk, io.ids, tokens, index);
+    io.positions = tk_input(tk, io.positions, P, index);
+    io.position_offsets = tk_input(tk, io.position_offsets, B + 1, 8);
+    return io;
+}
+
 score_result score_run(tk_fixture *tk, const score_case *c)
 {
     const merit_score_desc *const d = &c->d;
     score_result r = {.P = score_case_positions(d), .C = d->routed ? 1 : d->num_heads};
-    merit_score_forward_io io = c->io;
-    const int64_t B = d->num_rows, tokens = score_case_tokens(d), K = d->num_heads;
-    const size_t index = d->index_dtype == MERIT_DTYPE_I64 ? 8 : 4;
+    merit_score_forward_io io = score_upload_index(tk, c);
+    const int64_t K = d->num_heads;
     const int64_t weight_stride = d->weight_stride != 0 ? d->weight_stride : d->hidden_size;
     int64_t count;
-    void *const hidden = store_hidden(c, &count);
+    void *const hidden = score_store_hidden(c, &count);
     void *const weight =
         score_store_rows(c->weight, K, d->hidden_size, weight_stride, d->weight_dtype);
     io.hidden = tk_input(tk, hidden, count, score_word_bytes(d->hidden_dtype));
     io.weight = tk_input(tk, weight, (K - 1) * weight_stride + d->hidden_size,
                          score_word_bytes(d->weight_dtype));
     free(hidden), free(weight);
-    io.bias = tk_input(tk, io.bias, K, 4);
-    io.post_mean = tk_input(tk, io.post_mean, K, 4);
-    io.post_std = tk_input(tk, io.post_std, K, 4);
-    io.route = tk_input(tk, io.route, r.P, 4);
-    io.lengths = tk_input(tk, io.lengths, B, 4);
-    io.mask = tk_input(tk, io.mask, tokens, 1);
-    io.cu_seqlens = tk_input(tk, io.cu_seqlens, B + 1, index);
-    io.ids = tk_input(tk, io.ids, tokens, index);
-    io.positions = tk_input(tk, io.positions, r.P, index);
-    io.position_offsets = tk_input(tk, io.position_offsets, B + 1, 8);
     const int partial = d->shard == MERIT_SCORE_SHARD_PARTIAL;
     const int64_t stride = d->score_stride != 0 ? d->score_stride : r.C;
     const int64_t tiles = (d->hidden_size + 2047) / 2048;

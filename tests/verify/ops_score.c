@@ -1,4 +1,4 @@
-// Cases of score_forward.
+// Cases of score_forward and score_backward.
 #include "ops.h"
 
 // hidden is [tokens, H], tokens = num_rows * row_tokens or num_tokens; scores is [P, columns].
@@ -30,6 +30,7 @@ static const field_value grad_layout_values[] = {
 
 // One descriptor for both directions.
 typedef merit_score_desc merit_score_forward_desc;
+typedef merit_score_desc merit_score_backward_desc;
 #define merit_score_forward_desc_init merit_score_desc_init
 #define merit_score_forward_preset merit_score_preset
 
@@ -63,6 +64,9 @@ static const field score_fields[] = {FIELD_OF(merit_score_desc, I64, num_rows),
                                      FIELD_NAMED(merit_score_desc, grad_layout_values, grad_layout),
                                      {0}};
 #define score_forward_fields score_fields
+#define score_backward_fields score_fields
+#define merit_score_backward_desc_init merit_score_desc_init
+#define merit_score_backward_preset merit_score_preset
 
 static const case_size score_sizes[] = {
     {'B', FIELD_I64, "num_rows", offsetof(merit_score_desc, num_rows)},
@@ -70,6 +74,7 @@ static const case_size score_sizes[] = {
     {'K', FIELD_I32, "num_heads", offsetof(merit_score_desc, num_heads)},
     {0}};
 #define score_forward_sizes score_sizes
+#define score_backward_sizes score_sizes
 
 // M: tokens, P: positions, C: columns of scores, D: rows of grad_hidden.
 static void derive_score(const void *desc, case_sizes sizes)
@@ -91,6 +96,12 @@ static void derive_score(const void *desc, case_sizes sizes)
     sizes['M' - 'A'] = tokens > 0 ? tokens : 0;
     sizes['P' - 'A'] = positions > 0 ? positions : 0;
     sizes['C' - 'A'] = d->routed ? 1 : d->num_heads;
+    sizes['R' - 'A'] = sizes['C' - 'A']; // of grad_scores
+    // S: rows of grad_weight and grad_bias; of binary64 tile sums, as pairs of words.
+    sizes['S' - 'A'] = d->num_heads;
+    if (d->shard == MERIT_SCORE_SHARD_PARTIAL) {
+        sizes['S' - 'A'] *= 2 * (sizes['P' - 'A'] / 2048 + (sizes['P' - 'A'] % 2048 != 0));
+    }
     if (d->shard == MERIT_SCORE_SHARD_PARTIAL) { // binary64 tile sums, as pairs of words
         sizes['C' - 'A'] *= 2 * (d->hidden_size / 2048 + (d->hidden_size % 2048 != 0));
     }
@@ -138,5 +149,33 @@ const case_op case_score_forward = {
     CASE_OP_COMMON(score_forward),
     .derive = derive_score,
     .preset = score_forward_preset,
+    .preset_name = merit_score_preset_name,
+};
+
+// score_backward ----------------------------------------------------------------------------------
+
+CASE_OP_CALLS(score_backward)
+CASE_OP_PRESETS(score_backward)
+
+#define io merit_score_backward_io
+
+static const case_array score_backward_arrays[] = {
+    {IN(hidden, SIXTEEN_OR_F32, "M H"), DTYPE(hidden_dtype), STRIDE(hidden_stride)},
+    {IN(weight, SIXTEEN_OR_F32, "K H"), DTYPE(weight_dtype), STRIDE(weight_stride)},
+    {IN(post_std, CASE_F32, "K")},
+    INDEX_ARRAYS,
+    {IN(grad_scores, CASE_F32, "P R?"), STRIDE(grad_score_stride)},
+    {IN(label_mask, CASE_U8, "P R?")},
+    {OUT(grad_hidden, SIXTEEN_OR_F32, "D H"), DTYPE(hidden_dtype), STRIDE(grad_hidden_stride)},
+    {OUT(grad_weight, CASE_F32, "S H"), STRIDE(grad_weight_stride)},
+    {OUT(grad_bias, CASE_F32, "S")},
+    {0}};
+
+#undef io
+
+const case_op case_score_backward = {
+    CASE_OP_COMMON(score_backward),
+    .derive = derive_score,
+    .preset = score_backward_preset,
     .preset_name = merit_score_preset_name,
 };

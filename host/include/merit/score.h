@@ -147,6 +147,57 @@ MERIT_API merit_status merit_score_forward(merit_context *ctx, const merit_score
                                            const merit_score_forward_io *io, void *workspace,
                                            size_t workspace_bytes, merit_stream stream);
 
+// score_backward ----------------------------------------------------------------------------------
+
+typedef struct merit_score_backward_io {
+    size_t struct_size;
+    const void *hidden; // in   as forward: for grad_weight, else NULL
+    const void *weight; // in   as forward: for grad_hidden, else NULL
+    const float *post_std; // in   [K], NULL = 1
+    const int32_t *route; // in   as forward, as of the next six
+    const int32_t *lengths;
+    const uint8_t *mask;
+    const void *cu_seqlens;
+    const void *ids;
+    const void *positions;
+    const int64_t *position_offsets;
+    const float *grad_scores; // in   [P,K], grad_score_stride; routed: [P]
+    const uint8_t *label_mask; // in   [P,K], routed [P], NULL = all: 0 = not read, no gradient
+    void *grad_hidden; // out  hidden_dtype, NULL: ROWS [P,H], DENSE as hidden, strides
+    void *grad_weight; // out  [K,H] f32, stride, NULL; PARTIAL: f64 [ceil(P/2048),K,H]
+    void *grad_bias; // out  [K] f32, NULL; PARTIAL: f64 [ceil(P/2048),K]
+    merit_diagnostics *diagnostics; // in/out, NULL
+} merit_score_backward_io;
+
+MERIT_API merit_status merit_score_backward_workspace(merit_context *ctx,
+                                                      const merit_score_desc *desc, size_t *bytes);
+
+// Gradients of score_forward under the same descriptor, from g = grad_scores:
+//
+//   u[p,k] = g[p,k] / post_std[k]    routed: u[p,route[p]] only
+//   grad_hidden[pos(p),h] = sum over rising k of u[p,k] * weight[k,h]
+//   grad_weight[k,h]      = sum over p of u[p,k] * hidden[pos(p),h]
+//   grad_bias[k]          = sum over p of u[p,k]
+//
+// Empty and masked positions have gradient 0: nothing of theirs is read. A bad position makes its row
+// of grad_hidden (ROWS) and the gradients of its heads NaN; a bad route its row of grad_hidden alone.
+// Counters as in score_forward. DENSE: rows of hidden that are not scored get 0, rows that several
+// positions name get NaN (REPEATED_POSITION counts all but the first of each; ROWS takes them). With
+// accumulate, sums are added to what grad_weight and grad_bias hold, in binary64. P = 0 writes nothing.
+//
+// Precision: grad_hidden in binary32, rounded once more to a 16-bit hidden_dtype. grad_weight and
+// grad_bias in the canonical order over p: lanes in binary32, all behind them in binary64, one
+// rounding. Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal.
+// Launches: one for grad_hidden, one for the others; DENSE two and a fill for grad_hidden.
+// PARTIAL: tile sums over positions for data parallel training, which score_finish folds (with
+// num_positions = K and num_heads = H). Hidden states cut over H need no PARTIAL: each rank calls this
+// on its own columns.
+// Statuses: as score_forward, and INVALID_ARGUMENT for accumulate with PARTIAL, and for a gradient
+// whose other factor is NULL.
+MERIT_API merit_status merit_score_backward(merit_context *ctx, const merit_score_desc *desc,
+                                            const merit_score_backward_io *io, void *workspace,
+                                            size_t workspace_bytes, merit_stream stream);
+
 #ifdef __cplusplus
 }
 #endif
