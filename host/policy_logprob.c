@@ -26,6 +26,7 @@ static merit_status prepare(merit_context *ctx, const merit_policy_logprob_desc 
     args->split = args->sets > 0 && args->tiles > 1 &&
                   (d->num_tokens <= MERIT_LOGPROB_SPLIT_ROWS ||
                    args->sets * args->tiles > MERIT_LOGPROB_BLOCK_TILES);
+    if (d->partials == MERIT_LOGPROB_PARTIALS_SEGMENT) args->split = 1;
     if (d->num_tokens == 0 || !args->split) return MERIT_STATUS_OK;
     args->tickets = merit_layout_take(layout, MERIT_LOGPROB_TICKET_WORDS, sizeof *args->tickets);
     if (d->num_tokens > MERIT_LOGPROB_TICKET_WORDS) {
@@ -66,6 +67,18 @@ static merit_status check_arrays(merit_context *ctx, const merit_policy_logprob_
                   "targets is NULL, but logprob is asked for");
     MERIT_REQUIRE(ctx, io->mass == NULL || d->normalize == MERIT_LOGPROB_NORMALIZE_FULL,
                   "mass is asked for, but only normalize FULL gives it");
+    const int partial = d->partials != MERIT_LOGPROB_PARTIALS_NONE;
+    const int by_segment = d->partials == MERIT_LOGPROB_PARTIALS_SEGMENT;
+    const int results = io->logprob != NULL || io->lse != NULL || io->entropy != NULL ||
+                        io->sum_sq != NULL || io->argmax != NULL || io->state != NULL;
+    MERIT_REQUIRE(ctx, !(partial && results),
+                  "results are asked for, but partials gives shards to merge");
+    MERIT_REQUIRE(ctx, partial == (io->shards != NULL), "shards is %s, but partials is %d",
+                  partial ? "NULL" : "given", (int)d->partials);
+    MERIT_REQUIRE(ctx, by_segment == (io->segments != NULL), "segments is %s, but partials is %d",
+                  by_segment ? "NULL" : "given", (int)d->partials);
+    MERIT_REQUIRE(ctx, (uintptr_t)io->segments % 16 == 0, "segments is not 16-byte aligned (%p)",
+                  (void *)io->segments);
     return merit_logprob_check_support(ctx, d, io->keep_mask, io->subset_ids);
 }
 
@@ -73,6 +86,7 @@ static merit_status check_overlap(merit_context *ctx, const merit_policy_logprob
                                   const merit_policy_logprob_forward_io *io)
 {
     const size_t rows = (size_t)d->num_tokens;
+    const int64_t tiles = (d->vocab_size + MERIT_TILE - 1) / MERIT_TILE;
     const merit_region regions[] = {
         {io->logprob, rows * sizeof *io->logprob, "logprob", 1},
         {io->lse, rows * sizeof *io->lse, "lse", 1},
@@ -81,6 +95,8 @@ static merit_status check_overlap(merit_context *ctx, const merit_policy_logprob
         {io->mass, rows * sizeof *io->mass, "mass", 1},
         {io->argmax, rows * sizeof *io->argmax, "argmax", 1},
         {io->state, rows * sizeof *io->state, "state", 1},
+        {io->shards, rows * sizeof *io->shards, "shards", 1},
+        {io->segments, rows * (size_t)tiles * sizeof *io->segments, "segments", 1},
         {io->diagnostics, sizeof *io->diagnostics, "diagnostics", 1},
         {io->logits, merit_logprob_logits_bytes(d), "logits", 0},
         {io->targets, merit_logprob_targets_bytes(d), "targets", 0},
@@ -99,7 +115,7 @@ merit_status merit_policy_logprob_forward(merit_context *ctx, const merit_policy
     MERIT_TRY(merit_begin(ctx, __func__));
     merit_policy_logprob_forward_args args = {.io = {.struct_size = sizeof args.io}};
     MERIT_TRY(merit_read_struct(ctx, "io", &args.io, sizeof args.io,
-                                MERIT_SIZE_0_1(merit_policy_logprob_forward_io, diagnostics), io));
+                                MERIT_SIZE_0_1(merit_policy_logprob_forward_io, segments), io));
     const merit_policy_logprob_forward_io *const a = &args.io;
     const merit_policy_logprob_desc *const d = &args.d;
     merit_layout layout = merit_layout_begin(workspace);
@@ -108,7 +124,9 @@ merit_status merit_policy_logprob_forward(merit_context *ctx, const merit_policy
     MERIT_TRY(check_overlap(ctx, d, a));
     MERIT_TRY(merit_layout_check(ctx, &layout, workspace, workspace_bytes));
     if (d->num_tokens == 0) return MERIT_STATUS_OK;
-    args.level = a->sum_sq != NULL    ? MERIT_LOGPROB_SQUARES
+    if (a->segments != NULL) args.partials = (merit_logprob_segment *)a->segments;
+    args.level = a->shards != NULL    ? MERIT_LOGPROB_SQUARES
+                 : a->sum_sq != NULL  ? MERIT_LOGPROB_SQUARES
                  : a->entropy != NULL ? MERIT_LOGPROB_MOMENT
                                       : MERIT_LOGPROB_SUM;
 

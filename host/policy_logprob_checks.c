@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "../kernels/core/lanes.h"
 #include "../kernels/policy/policy_logprob_args.h"
 #include "policy_logprob_presets.h"
 
@@ -42,12 +43,46 @@ static merit_status check_sizes(merit_context *ctx, merit_policy_logprob_desc *d
     return check_rows(ctx, d->num_tokens, d->ld_subset, d->subset_size, "ld_subset", "subset_size");
 }
 
+// The part of the vocabulary that is here.
+static merit_status check_shard(merit_context *ctx, merit_policy_logprob_desc *d)
+{
+    MERIT_REQUIRE_RANGE(ctx, d, partials, MERIT_LOGPROB_PARTIALS_NONE,
+                        MERIT_LOGPROB_PARTIALS_SEGMENT);
+    MERIT_REQUIRE(ctx, d->num_shards >= 1 && d->num_shards <= 1024,
+                  "num_shards is %d, expected 1..1024", (int)d->num_shards);
+    const int whole = d->vocab_total == 0 || d->vocab_total == d->vocab_size;
+    if (d->vocab_total == 0) d->vocab_total = d->vocab_size;
+    MERIT_REQUIRE(ctx, d->vocab_total >= 1 && d->vocab_total <= MERIT_LOGPROB_MAX_VOCAB,
+                  "vocab_total is %lld, expected 0..%d", (long long)d->vocab_total,
+                  (int)MERIT_LOGPROB_MAX_VOCAB);
+    MERIT_REQUIRE(ctx,
+                  d->vocab_begin >= 0 && d->vocab_size <= d->vocab_total &&
+                      d->vocab_begin <= d->vocab_total - d->vocab_size,
+                  "vocab_begin is %lld, expected %lld logits from there within vocab_total, which "
+                  "is %lld",
+                  (long long)d->vocab_begin, (long long)d->vocab_size, (long long)d->vocab_total);
+    if (d->partials == MERIT_LOGPROB_PARTIALS_NONE) {
+        MERIT_REQUIRE(ctx, whole, "vocab_total is %lld, but partials is NONE",
+                      (long long)d->vocab_total);
+        return MERIT_STATUS_OK;
+    }
+    MERIT_REQUIRE(ctx, d->normalize == MERIT_LOGPROB_NORMALIZE_SUPPORT,
+                  "normalize is FULL, but partials takes SUPPORT only");
+    MERIT_REQUIRE(ctx, d->support != MERIT_LOGPROB_SUPPORT_SUBSET,
+                  "support is SUBSET, but partials takes whole rows");
+    MERIT_REQUIRE(ctx,
+                  d->partials == MERIT_LOGPROB_PARTIALS_SHARD || d->vocab_begin % MERIT_TILE == 0,
+                  "vocab_begin is %lld, expected a multiple of %d with SEGMENT",
+                  (long long)d->vocab_begin, (int)MERIT_TILE);
+    return MERIT_STATUS_OK;
+}
+
 merit_status merit_logprob_read_desc(merit_context *ctx, const merit_policy_logprob_desc *desc,
                                      merit_policy_logprob_desc *d)
 {
     *d = merit_policy_logprob_defaults;
     MERIT_TRY(merit_read_struct(ctx, "desc", d, sizeof *d,
-                                MERIT_SIZE_0_1(merit_policy_logprob_desc, ignore_index), desc));
+                                MERIT_SIZE_0_1(merit_policy_logprob_desc, num_shards), desc));
     MERIT_REQUIRE(ctx,
                   d->dtype == MERIT_DTYPE_F32 || d->dtype == MERIT_DTYPE_BF16 ||
                       d->dtype == MERIT_DTYPE_F16,
@@ -60,6 +95,7 @@ merit_status merit_logprob_read_desc(merit_context *ctx, const merit_policy_logp
     MERIT_REQUIRE_RANGE(ctx, d, normalize, MERIT_LOGPROB_NORMALIZE_SUPPORT,
                         MERIT_LOGPROB_NORMALIZE_FULL);
     MERIT_TRY(check_sizes(ctx, d));
+    MERIT_TRY(check_shard(ctx, d));
     MERIT_REQUIRE(ctx, d->temperature > 0.0f && d->temperature < INFINITY,
                   "temperature is %g, expected more than 0", (double)d->temperature);
     MERIT_REQUIRE(ctx, isfinite(d->logit_scale), "logit_scale is %g, expected a finite number",

@@ -14,7 +14,7 @@
     .struct_size = sizeof(merit_policy_logprob_desc), .vocab_size = 1, .dtype = MERIT_DTYPE_BF16, \
     .target_dtype = MERIT_DTYPE_I64, .temperature = 1.0f, .logit_scale = 1.0f, .soft_cap = 0.0f,  \
     .support = MERIT_LOGPROB_SUPPORT_ALL, .normalize = MERIT_LOGPROB_NORMALIZE_SUPPORT,           \
-    .ignore_index = -100
+    .ignore_index = -100, .num_shards = 1
 
 typedef struct preset_row {
     const char *name;
@@ -36,7 +36,7 @@ const merit_policy_logprob_desc merit_policy_logprob_defaults = {DEFAULTS};
 merit_status merit_policy_logprob_desc_init(merit_policy_logprob_desc *desc, size_t size)
 {
     return merit_init_struct(__func__, desc, size, &merit_policy_logprob_defaults, sizeof *desc,
-                             MERIT_SIZE_0_1(merit_policy_logprob_desc, ignore_index));
+                             MERIT_SIZE_0_1(merit_policy_logprob_desc, num_shards));
 }
 
 merit_status merit_policy_logprob_preset(const char *name, merit_policy_logprob_desc *desc)

@@ -46,15 +46,18 @@ MERIT_HD static inline float merit_logprob_load(const void *logits, int32_t dtyp
     }
 }
 
-// The target of row t: -1 if it is none of the vocabulary.
+// The target of row t among the logits here: -1 if it is not; *bad: nor with any other rank.
 MERIT_HD static inline int64_t merit_logprob_target(const merit_policy_logprob_desc *d,
-                                                    const void *targets, int64_t t, int *ignored)
+                                                    const void *targets, int64_t t, int *ignored,
+                                                    int *bad)
 {
     const int64_t target = d->target_dtype == MERIT_DTYPE_I32
                                ? (int64_t)((const int32_t *)targets)[t]
                                : ((const int64_t *)targets)[t];
     *ignored = target == d->ignore_index;
-    return target >= 0 && target < d->vocab_size ? target : -1;
+    *bad = !*ignored && (target < 0 || target >= d->vocab_total);
+    const int here = !*bad && target >= d->vocab_begin && target - d->vocab_begin < d->vocab_size;
+    return here ? target - d->vocab_begin : -1;
 }
 
 // Whether the sampler could have chosen v in row t.
@@ -141,7 +144,7 @@ MERIT_HD static inline merit_logprob_sums merit_logprob_sums_none(void)
 MERIT_HD static inline merit_logprob_segment merit_logprob_segment_of(float max, int bad)
 {
     merit_logprob_segment s;
-    s.max = max;
+    s.max = bad ? m_nan32() : max;
     s.sum = bad ? m_nan32() : 0.0f;
     s.moment = 0.0f;
     s.squares = 0.0f;
@@ -196,6 +199,53 @@ MERIT_HD static inline merit_logprob_sums merit_logprob_sums_merge(merit_logprob
     r.tile = tile;
     r.max = max;
     return r;
+}
+
+// The tree over segments, one at a time: as merit_tile_sum. 16384 of them, twice the most of a vocabulary.
+typedef struct merit_logprob_stack {
+    float factor;
+    int32_t count;
+    merit_logprob_sums level[15];
+} merit_logprob_stack;
+
+MERIT_HD static inline merit_logprob_stack merit_logprob_stack_empty(float factor)
+{
+    merit_logprob_stack stack;
+    stack.factor = factor;
+    stack.count = 0;
+    return stack;
+}
+
+MERIT_HD static inline int merit_logprob_stack_depth(const merit_logprob_stack *stack)
+{
+    int depth = 0;
+    for (int32_t bits = stack->count; bits != 0; bits &= bits - 1) {
+        depth++;
+    }
+    return depth;
+}
+
+MERIT_HD static inline void merit_logprob_stack_push(merit_logprob_stack *stack,
+                                                     merit_logprob_sums s)
+{
+    int depth = merit_logprob_stack_depth(stack);
+    for (int32_t bits = stack->count; (bits & 1) != 0; bits >>= 1) {
+        s = merit_logprob_sums_merge(stack->level[--depth], s);
+    }
+    stack->level[depth] = s;
+    stack->count++;
+}
+
+MERIT_HD static inline merit_logprob_sums
+merit_logprob_stack_finish(const merit_logprob_stack *stack)
+{
+    int depth = merit_logprob_stack_depth(stack);
+    if (depth == 0) return merit_logprob_sums_none();
+    merit_logprob_sums s = stack->level[--depth];
+    while (depth > 0) {
+        s = merit_logprob_sums_merge(stack->level[--depth], s);
+    }
+    return s;
 }
 
 #endif

@@ -20,11 +20,9 @@ enum { MERIT_LOGPROB_SUM = 0, MERIT_LOGPROB_MOMENT = 1, MERIT_LOGPROB_SQUARES = 
 
 // Sums over a segment, weights relative to its reference exponent M, which follows from max:
 //   sum e    moment e y    squares e^2,    e = 2^y, y = logit - M
+// max -inf: no logit. sum 0: no weight at all; NaN: a logit is NaN or +inf.
 typedef struct merit_logprob_segment {
-    float max; // the largest logit; -inf: none
-    float sum; // 0: no weight at all; NaN: a logit is NaN or +inf
-    float moment;
-    float squares;
+    float max, sum, moment, squares;
 } __attribute__((aligned(16))) merit_logprob_segment;
 
 // The same over several segments.
@@ -53,6 +51,13 @@ typedef struct merit_policy_logprob_forward_args {
     merit_logprob_segment *partials; // [T, sets, tiles]
     merit_logprob_sums *folds; // [T, ceil(tiles / 2)]: where a row is folded
 } merit_policy_logprob_forward_args;
+
+typedef struct merit_policy_logprob_merge_args {
+    merit_policy_logprob_desc d; // vocab_total resolved
+    merit_policy_logprob_merge_io io;
+    int32_t tiles; // segments of every rank but the last
+    int32_t last_tiles; // of that one
+} merit_policy_logprob_merge_args;
 
 typedef struct merit_policy_logprob_backward_args {
     merit_policy_logprob_desc d; // strides resolved: ld_logits is not 0

@@ -84,12 +84,17 @@ MERIT_DEVICE_CALL void finish_row(const Args &args, const merit_logprob_row &row
     }
     int32_t argmax = -1;
     const bool has_max = read && !bad_id && !m_is_nan64(support.sum) && support.max > -m_inf32();
-    if (args.io.argmax != NULL && has_max) {
+    if ((args.io.argmax != NULL || args.io.shards != NULL) && has_max) {
         argmax = subset ? merit_logprob_subset_argmax(&args, &row, support.max)
                         : find_max(args, row, support, lane);
     }
     if (lane != 0) return;
-    merit_logprob_results r = merit_logprob_row_finish(&args, &row, &support, &all, argmax);
+    if (args.io.shards != NULL) {
+        merit_logprob_row_write_shard(&args, &row, &support, argmax);
+        return;
+    }
+    merit_logprob_results r = merit_logprob_row_finish(&row, &support, &all, argmax,
+                                                       merit_logprob_target_logit(&args, &row));
     if (bad_id) r = merit_logprob_results_all(m_nan32(), MERIT_COUNTER_BAD_LABEL);
     merit_logprob_row_write(&args, row.index, &r);
 }
@@ -194,7 +199,8 @@ policy_logprob_forward_subset_kernel(const MERIT_GRID_CONSTANT Args args)
                 argmax = merit_logprob_subset_argmax(&args, &row, support.max);
             }
         }
-        merit_logprob_results r = merit_logprob_row_finish(&args, &row, &support, &support, argmax);
+        merit_logprob_results r = merit_logprob_row_finish(&row, &support, &support, argmax,
+                                                           merit_logprob_target_logit(&args, &row));
         if (bad_id) r = merit_logprob_results_all(m_nan32(), MERIT_COUNTER_BAD_LABEL);
         merit_logprob_row_write(&args, t, &r);
     }

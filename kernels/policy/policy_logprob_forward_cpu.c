@@ -8,45 +8,15 @@ typedef struct forward_run {
     const merit_policy_logprob_forward_args *args;
 } forward_run;
 
-// The tree over segments, one at a time: as merit_tile_sum.
-typedef struct segment_stack {
-    float factor;
-    int64_t count;
-    merit_logprob_sums level[MERIT_TILE_LEVELS];
-} segment_stack;
-
 static void push(void *state, int64_t tile, const merit_logprob_segment *segment)
 {
-    segment_stack *const stack = state;
-    merit_logprob_sums s = merit_logprob_sums_of(segment, stack->factor, tile);
-    int depth = 0;
-    for (int64_t bits = stack->count; bits != 0; bits &= bits - 1) {
-        depth++;
-    }
-    for (int64_t bits = stack->count; (bits & 1) != 0; bits >>= 1) {
-        s = merit_logprob_sums_merge(stack->level[--depth], s);
-    }
-    stack->level[depth] = s;
-    stack->count++;
+    merit_logprob_stack *const stack = state;
+    merit_logprob_stack_push(stack, merit_logprob_sums_of(segment, stack->factor, tile));
 }
 
 static void keep(void *state, int64_t tile, const merit_logprob_segment *segment)
 {
     ((merit_logprob_segment *)state)[tile] = *segment;
-}
-
-static merit_logprob_sums finish(const segment_stack *stack)
-{
-    int depth = 0;
-    for (int64_t bits = stack->count; bits != 0; bits &= bits - 1) {
-        depth++;
-    }
-    if (depth == 0) return merit_logprob_sums_none();
-    merit_logprob_sums s = stack->level[--depth];
-    while (depth > 0) {
-        s = merit_logprob_sums_merge(stack->level[--depth], s);
-    }
-    return s;
 }
 
 // The first v of the segment with the largest logit.
@@ -75,11 +45,16 @@ static void finish_row(const merit_policy_logprob_forward_args *args, merit_logp
     }
     int32_t argmax = -1;
     const int has_max = read && !bad_id && !m_is_nan64(support.sum) && support.max > -m_inf32();
-    if (args->io.argmax != NULL && has_max) {
+    if ((args->io.argmax != NULL || args->io.shards != NULL) && has_max) {
         argmax = subset ? merit_logprob_subset_argmax(args, row, support.max)
                         : find_max(args, row, &support);
     }
-    merit_logprob_results r = merit_logprob_row_finish(args, row, &support, &all, argmax);
+    if (args->io.shards != NULL) {
+        merit_logprob_row_write_shard(args, row, &support, argmax);
+        return;
+    }
+    merit_logprob_results r = merit_logprob_row_finish(row, &support, &all, argmax,
+                                                       merit_logprob_target_logit(args, row));
     if (bad_id) r = merit_logprob_results_all(m_nan32(), MERIT_COUNTER_BAD_LABEL);
     merit_logprob_row_write(args, row->index, &r);
 }
@@ -91,11 +66,9 @@ static void run_rows(void *state, int64_t begin, int64_t end)
         merit_logprob_row row = merit_logprob_row_begin(args, t);
         merit_logprob_sums sets[2] = {merit_logprob_sums_none(), merit_logprob_sums_none()};
         for (int set = 0; set < args->sets && merit_logprob_row_is_read(&row); set++) {
-            segment_stack stack;
-            stack.factor = row.factor;
-            stack.count = 0;
+            merit_logprob_stack stack = merit_logprob_stack_empty(row.factor);
             segments_of_row(args, &row, set, 0, args->tiles, push, &stack);
-            sets[set] = finish(&stack);
+            sets[set] = merit_logprob_stack_finish(&stack);
         }
         finish_row(args, &row, sets);
     }
@@ -126,13 +99,11 @@ static void fold_rows(void *state, int64_t begin, int64_t end)
         merit_logprob_row row = merit_logprob_row_begin(args, t);
         merit_logprob_sums sets[2] = {merit_logprob_sums_none(), merit_logprob_sums_none()};
         for (int set = 0; set < args->sets && merit_logprob_row_is_read(&row); set++) {
-            segment_stack stack;
-            stack.factor = row.factor;
-            stack.count = 0;
+            merit_logprob_stack stack = merit_logprob_stack_empty(row.factor);
             for (int64_t tile = 0; tile < args->tiles; tile++) {
                 push(&stack, tile, &args->partials[(t * args->sets + set) * args->tiles + tile]);
             }
-            sets[set] = finish(&stack);
+            sets[set] = merit_logprob_stack_finish(&stack);
         }
         finish_row(args, &row, sets);
     }
@@ -143,7 +114,7 @@ int MERIT_BACKEND_FN(policy_logprob_forward)(const merit_policy_logprob_forward_
 {
     forward_run run = {args};
     const int64_t rows = args->d.num_tokens;
-    if (args->split && rows < (int64_t)4 * launch->num_threads) {
+    if (args->io.segments != NULL || (args->split && rows < (int64_t)4 * launch->num_threads)) {
         merit_parallel_ranges(launch->num_threads, rows * args->sets * args->tiles, 1, run_segments,
                               &run);
         merit_parallel_ranges(launch->num_threads, rows, 1, fold_rows, &run);

@@ -59,11 +59,13 @@ merit_logprob_slope_begin(const merit_policy_logprob_backward_args *args, int64_
     s.fate = MERIT_LOGPROB_ZEROS;
     *counter = -1;
     int ignored = 0;
-    if (io->targets != NULL) s.target = merit_logprob_target(d, io->targets, t, &ignored);
+    int bad_label = 0;
+    if (io->targets != NULL) {
+        s.target = merit_logprob_target(d, io->targets, t, &ignored, &bad_label);
+    }
     if (ignored) return s;
     const float temperature = io->temperatures != NULL ? io->temperatures[t] : d->temperature;
     const int cold = !(temperature > 0.0f && temperature < m_inf32());
-    const int bad_label = io->targets != NULL && s.target < 0;
     s.fate = MERIT_LOGPROB_NANS;
     if (cold) *counter = MERIT_COUNTER_BAD_TEMPERATURE;
     if (!cold && (bad_label || merit_logprob_has_bad_id(args, t))) {

@@ -30,8 +30,10 @@ merit_logprob_row_begin(const merit_policy_logprob_forward_args *args, int64_t t
     row.bad_label = 0;
     row.bad_temperature = 0;
     if (args->io.targets != NULL) {
-        row.target = merit_logprob_target(d, args->io.targets, t, &row.ignored);
-        row.bad_label = row.target < 0 && !row.ignored;
+        int ignored, bad;
+        row.target = merit_logprob_target(d, args->io.targets, t, &ignored, &bad);
+        row.ignored = ignored;
+        row.bad_label = bad;
     }
     if (row.ignored) return row;
     const float temperature =
@@ -148,11 +150,12 @@ MERIT_HD static inline merit_logprob_results merit_logprob_results_all(float val
     return r;
 }
 
-// The logit of the target, -inf outside K.
+// The logit of the target, -inf outside K or the logits here.
 MERIT_HD static inline float
 merit_logprob_target_logit(const merit_policy_logprob_forward_args *args,
                            const merit_logprob_row *row)
 {
+    if (row->target < 0 || !merit_logprob_row_is_read(row)) return -m_inf32();
     if (args->d.support == MERIT_LOGPROB_SUPPORT_SUBSET) {
         const int32_t *const ids = merit_logprob_row_ids(args, row->index);
         int found = 0;
@@ -176,11 +179,11 @@ merit_logprob_state_of(const merit_logprob_sums *all)
     return state;
 }
 
-// K: sums over the support; all: what probabilities are normalized by (K itself with SUPPORT).
+// K: sums over the support; all: what probabilities are normalized by (K itself with SUPPORT); x: the logit of
+// the target, if there is one.
 MERIT_HD static inline merit_logprob_results
-merit_logprob_row_finish(const merit_policy_logprob_forward_args *args,
-                         const merit_logprob_row *row, const merit_logprob_sums *support,
-                         const merit_logprob_sums *all, int32_t argmax)
+merit_logprob_row_finish(const merit_logprob_row *row, const merit_logprob_sums *support,
+                         const merit_logprob_sums *all, int32_t argmax, float x)
 {
     if (row->ignored) return merit_logprob_results_all(0.0f, -1);
     if (row->bad_temperature) {
@@ -231,7 +234,6 @@ merit_logprob_row_finish(const merit_policy_logprob_forward_args *args,
 
     if (row->bad_label) r.counter = MERIT_COUNTER_BAD_LABEL;
     if (row->target < 0) return r;
-    const float x = merit_logprob_target_logit(args, row);
     if (x == -m_inf32()) {
         r.logprob = -m_inf32();
         r.counter = MERIT_COUNTER_TARGET_OUTSIDE_SUPPORT;
@@ -256,6 +258,23 @@ MERIT_HD static inline void merit_logprob_row_write(const merit_policy_logprob_f
     if (io->argmax != NULL) io->argmax[t] = r->argmax;
     if (io->state != NULL) io->state[t] = r->state;
     if (r->counter >= 0) m_count(io->diagnostics, r->counter, 1);
+}
+
+// What of the row the ranks tell each other.
+MERIT_HD static inline void
+merit_logprob_row_write_shard(const merit_policy_logprob_forward_args *args,
+                              const merit_logprob_row *row, const merit_logprob_sums *support,
+                              int32_t argmax)
+{
+    merit_policy_logprob_shard shard;
+    shard.sum = m_canonical64(support->sum);
+    shard.moment = m_canonical64(support->moment);
+    shard.squares = m_canonical64(support->squares);
+    shard.exponent = support->exponent;
+    shard.argmax = argmax < 0 ? -1 : argmax + (int32_t)args->d.vocab_begin;
+    shard.max = m_canonical32(support->max);
+    shard.target = m_canonical32(merit_logprob_target_logit(args, row));
+    args->io.shards[row->index] = shard;
 }
 
 #endif

@@ -24,6 +24,28 @@ typedef enum merit_logprob_normalize {
     MERIT_LOGPROB_NORMALIZE_FULL = 1 // every v
 } merit_logprob_normalize;
 
+// What forward gives where the vocabulary is split over ranks.
+typedef enum merit_logprob_partials {
+    MERIT_LOGPROB_PARTIALS_NONE = 0, // results: the whole vocabulary is here
+    MERIT_LOGPROB_PARTIALS_SHARD = 1, // a record per row and rank
+    MERIT_LOGPROB_PARTIALS_SEGMENT =
+        2 // and the sums of each 2048 logits: merged, the bits of an unsplit call
+} merit_logprob_partials;
+
+// Of 2048 logits: sums of e = 2^(logit - M), e (logit - M) and e^2, in base 2, M following from max.
+typedef struct merit_policy_logprob_segment {
+    float max, sum, moment, squares;
+} merit_policy_logprob_segment;
+
+// Of the vocabulary of one rank: the same under 2^exponent, and what else of it the merged row needs.
+typedef struct merit_policy_logprob_shard {
+    double sum, moment, squares;
+    int32_t exponent;
+    int32_t argmax; // global; -1: none
+    float max;
+    float target; // the target's logit as it enters; -inf: not here
+} merit_policy_logprob_shard;
+
 // What forward hands to the backward pass: pi_v = 2^(logit_v - exponent) * inverse.
 typedef struct merit_policy_logprob_state {
     int32_t exponent;
@@ -47,6 +69,11 @@ typedef struct merit_policy_logprob_desc {
     int32_t support; // merit_logprob_support; default ALL
     int32_t normalize; // merit_logprob_normalize; default SUPPORT
     int64_t ignore_index; // a target that says: skip this row; default -100
+    int64_t
+        vocab_begin; // global id of the first logit here; default 0; a multiple of 2048 with SEGMENT
+    int64_t vocab_total; // of all ranks, 0 = V; default 0. Targets are global ids
+    int32_t partials; // merit_logprob_partials; default NONE
+    int32_t num_shards; // P >= 1: ranks whose records merge takes; default 1
 } merit_policy_logprob_desc;
 
 typedef struct merit_policy_logprob_forward_io {
@@ -65,6 +92,9 @@ typedef struct merit_policy_logprob_forward_io {
     int32_t *argmax; // out  [T], NULL: the lowest v in K of the largest z; -1 if there is none
     merit_policy_logprob_state *state; // out  [T], NULL: for backward
     merit_diagnostics *diagnostics; // in/out, NULL
+    merit_policy_logprob_shard
+        *shards; // out  [T]: partials not NONE; the results above are NULL then
+    merit_policy_logprob_segment *segments; // out  [T, ceil(V/2048)], 16-byte aligned: SEGMENT
 } merit_policy_logprob_forward_io;
 
 typedef struct merit_policy_logprob_backward_io {
@@ -82,6 +112,23 @@ typedef struct merit_policy_logprob_backward_io {
     void *grad_logits; // out  [T,V] dtype, ld_logits; may be logits
     merit_diagnostics *diagnostics; // in/out, NULL
 } merit_policy_logprob_backward_io;
+
+typedef struct merit_policy_logprob_merge_io {
+    size_t struct_size;
+    const merit_policy_logprob_shard
+        *shards; // in   [P,T]: of every rank, in the order of their ids
+    const merit_policy_logprob_segment
+        *segments; // in   SEGMENT: per rank p, T ceil(V/2048) apart, [T, its own]
+    const void *targets; // in   [T] target_dtype, NULL: no logprob
+    const float *temperatures; // in   [T] > 0, NULL = temperature
+    float *logprob; // out  [T], NULL
+    float *lse; // out  [T], NULL
+    float *entropy; // out  [T], NULL
+    float *sum_sq; // out  [T], NULL
+    int32_t *argmax; // out  [T], NULL: global
+    merit_policy_logprob_state *state; // out  [T], NULL: for backward on every rank
+    merit_diagnostics *diagnostics; // in/out, NULL
+} merit_policy_logprob_merge_io;
 
 // Fills *desc with the defaults, which are the preset "logprob.default". size is sizeof *desc as compiled.
 MERIT_API merit_status merit_policy_logprob_desc_init(merit_policy_logprob_desc *desc, size_t size);
@@ -159,6 +206,26 @@ MERIT_API merit_status merit_policy_logprob_backward(merit_context *ctx,
                                                      const merit_policy_logprob_backward_io *io,
                                                      void *workspace, size_t workspace_bytes,
                                                      merit_stream stream);
+
+MERIT_API merit_status merit_policy_logprob_merge_workspace(merit_context *ctx,
+                                                            const merit_policy_logprob_desc *desc,
+                                                            size_t *bytes);
+
+// Results of rows whose vocabulary P ranks hold: each calls forward on its own with partials, the records are
+// gathered (in order of their ids, never summed), merge gives every rank the results, and backward runs on
+// each with the merged state and its own vocab_begin.
+//
+// SEGMENT: vocab_size is that of every rank but the last, a multiple of 2048, P = ceil(vocab_total /
+// vocab_size); bits are those of the unsplit call, whatever P is. SHARD: any bounds, which the bits depend on in
+// their last places. Ties of argmax go to the lowest id. Options, special rows and counters as in forward; only
+// SUPPORT, without SUBSET. Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant,
+// cpu_gpu_equal. One launch, no workspace. Statuses: INVALID_ARGUMENT (partials NONE, NULL shards,
+// SEGMENT without segments or with another P, logprob without targets, options of forward), CUDA_ERROR.
+MERIT_API merit_status merit_policy_logprob_merge(merit_context *ctx,
+                                                  const merit_policy_logprob_desc *desc,
+                                                  const merit_policy_logprob_merge_io *io,
+                                                  void *workspace, size_t workspace_bytes,
+                                                  merit_stream stream);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,20 @@
+// policy_logprob_merge, CPU.
+#include "../backend.h"
+#include "../core/parallel.h"
+#include "policy_logprob_merge.h"
+
+static void run_rows(void *state, int64_t begin, int64_t end)
+{
+    const merit_policy_logprob_merge_args *const args =
+        *(const merit_policy_logprob_merge_args *const *)state;
+    for (int64_t t = begin; t < end; t++) {
+        merit_logprob_merge_row(args, t);
+    }
+}
+
+int MERIT_BACKEND_FN(policy_logprob_merge)(const merit_policy_logprob_merge_args *args,
+                                           const merit_launch *launch)
+{
+    merit_parallel_ranges(launch->num_threads, args->d.num_tokens, 16, run_rows, &args);
+    return 0;
+}
