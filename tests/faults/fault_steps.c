@@ -288,6 +288,23 @@ static merit_status logprobs_split(fault_world *w)
     return logprobs(w, 2, LARGE_GROUP / 2);
 }
 
+static merit_status logprob_shards(fault_world *w)
+{
+    merit_policy_logprob_desc desc;
+    merit_policy_logprob_desc_init(&desc, sizeof desc);
+    desc.num_tokens = 4;
+    desc.vocab_size = 32;
+    desc.vocab_total = 64;
+    desc.num_shards = 2;
+    desc.partials = MERIT_LOGPROB_PARTIALS_SHARD;
+    const merit_policy_logprob_merge_io io = {
+        .struct_size = sizeof io,
+        .shards = (const merit_policy_logprob_shard *)w->found_offsets,
+        .lse = w->advantages,
+        .diagnostics = w->diagnostics};
+    return merit_policy_logprob_merge(w->ctx, &desc, &io, NULL, 0, NULL);
+}
+
 static merit_status logprob_gradients(fault_world *w)
 {
     merit_policy_logprob_desc desc;
@@ -364,6 +381,7 @@ const fault_step fault_steps[] = {
     {"merit_policy_logprob_backward", "gradients", logprob_gradients, 0},
     {"merit_score_backward", "rows", score_rows, 0},
     {"merit_score_backward", "dense rows", score_dense, 0},
+    {"merit_policy_logprob_merge", "shards", logprob_shards, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

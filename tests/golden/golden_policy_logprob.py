@@ -99,6 +99,30 @@ def write_backward(golden):
              inputs={"keep_mask": ("U32", [[0b1011]])}, kept=[0, 1, 3])
 
 
+def write_merge(golden):
+    """Logits 0, 1, 2, 3 as shards {0, 1}, {2, 3}: records (M, S, Tm), by the formula."""
+    def shard(x, begin, target):
+        bits = [v * math.log2(math.e) for v in x]
+        m = math.ceil(max(bits))
+        e = [2.0 ** (b - m) for b in bits]
+        inside = begin <= target < begin + len(x)
+        words = struct.pack("<dddiiff", math.fsum(e), math.fsum(w * (b - m) for w, b in zip(e, bits)), math.fsum(w * w for w in e), m,
+                            begin + x.index(max(x)), max(x), x[target - begin] if inside else -INF)
+        return list(struct.unpack("<5q", words)), (m, math.fsum(e), math.fsum(w * (b - m) for w, b in zip(e, bits)))
+    records = [shard([0.0, 1.0], 0, 2), shard([2.0, 3.0], 2, 2)]
+    for (_, found), printed in zip(records, ((2, .929570457, -.878727982), (5, .858581032, -.910023200))):
+        assert all(abs(a - b) < 1e-8 for a, b in zip(found, printed)), (found, printed)
+    results = row([0.0, 1.0, 2.0, 3.0], 2)
+    for key, value in {"lse": 3.440189699, "entropy": .947536964, "logprob": -1.440189699}.items():
+        assert abs(results[key] - value) < 1e-9
+    tensors = {"in.shards": Tensor("I64", [[words] for words, _ in records]), "in.targets": Tensor("I64", [2])}
+    for key, value in results.items():
+        tensors["out." + key] = Tensor("I32" if key == "argmax" else "F64", [value])
+    golden.case("policy_logprob", "14_shards", "policy_logprob_merge",
+                {"vocab_size": 2, "vocab_total": 4, "partials": "shard", "num_shards": 2, "target_dtype": "i64"}, tensors,
+                "logits 0, 1, 2, 3 on two ranks", check={k: CHECK[k] for k in results if k in CHECK})
+
+
 def write(golden):
     w = Logprob(golden)
     w.hand("01_equal", "every probability is 1/4", [0, 0, 0, 0], 1,
@@ -144,3 +168,4 @@ def write(golden):
                                ("ids_65", {"support": "subset"}, {"subset_ids": ("I32", [[0] * 65])})):
         w.write("rejected_" + name, name.replace("_", " "), [[0, 0]], [0], {"lse": [0]}, desc, inputs=inputs, status="invalid_argument")
     write_backward(golden)
+    write_merge(golden)
