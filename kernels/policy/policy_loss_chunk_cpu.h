@@ -7,9 +7,11 @@
 
 enum { POLICY_CHUNK = 128 };
 
+typedef struct policy_surrogate_values {
+    float loss[POLICY_CHUNK], slope[POLICY_CHUNK], ratio_slope[POLICY_CHUNK];
+} policy_surrogate_values;
+
 typedef struct policy_chunk {
-    const merit_policy_loss_args *a;
-    const merit_policy_sequence *s;
     int64_t start; // token
     int count;
     int32_t valid[POLICY_CHUNK];
@@ -22,15 +24,15 @@ typedef struct policy_chunk {
     float rollout[POLICY_CHUNK], gap[POLICY_CHUNK], mismatch[POLICY_CHUNK]; // W
     float c[POLICY_CHUNK], k[POLICY_CHUNK];
     int32_t kept[POLICY_CHUNK], within[POLICY_CHUNK];
-    float loss[POLICY_CHUNK], slope[POLICY_CHUNK], ratio_slope[POLICY_CHUNK];
+    policy_surrogate_values surrogate;
     float kl_seen[POLICY_CHUNK], kl_loss[POLICY_CHUNK], kl_slope[POLICY_CHUNK];
-    float kl_ratio_slope[POLICY_CHUNK];
+    float kl_ratio_slope[POLICY_CHUNK], kl_both[POLICY_CHUNK];
+    int32_t kl_stops[POLICY_CHUNK];
     float entropy[POLICY_CHUNK];
     float policy_part[POLICY_CHUNK], kl_part[POLICY_CHUNK], entropy_part[POLICY_CHUNK]; // or 0
-    int32_t surrogate[POLICY_CHUNK];
 } policy_chunk;
 
-static void policy_load(const policy_chunk *p, const float *array, float absent, float *to)
+static void policy_load(const policy_chunk *p, const float *array, float absent, float *restrict to)
 {
     if (array == NULL) {
         for (int j = 0; j < p->count; j++) {
@@ -40,15 +42,16 @@ static void policy_load(const policy_chunk *p, const float *array, float absent,
     }
     const float *const from = array + p->start;
     for (int j = 0; j < p->count; j++) {
-        to[j] = p->valid[j] ? from[j] : absent;
+        const float value = from[j]; // whatever a masked token holds
+        to[j] = p->valid[j] ? value : absent;
     }
 }
 
-static void policy_read(policy_chunk *restrict p)
+static void policy_read(const merit_policy_loss_args *restrict a,
+                        const merit_policy_sequence *restrict s, policy_chunk *restrict p)
 {
-    const merit_policy_loss_args *const a = p->a;
     const uint8_t *const mask = a->io.mask;
-    const int dead = p->s->is_dead;
+    const int dead = s->is_dead;
     for (int j = 0; j < p->count; j++) {
         p->valid[j] = !dead;
     }
@@ -70,7 +73,7 @@ static void policy_read(policy_chunk *restrict p)
         policy_load(p, a->io.advantages, 0.0f, p->advantage);
     } else {
         for (int j = 0; j < p->count; j++) {
-            p->advantage[j] = p->s->advantage;
+            p->advantage[j] = s->advantage;
         }
     }
     policy_load(p, a->reads_rollout ? a->io.rollout : NULL, 0.0f, p->rollout);
@@ -80,30 +83,35 @@ static void policy_read(policy_chunk *restrict p)
     }
 }
 
-static void policy_ratio(policy_chunk *restrict p)
+static void policy_ratio(const merit_policy_loss_args *restrict a,
+                         const merit_policy_sequence *restrict s, policy_chunk *restrict p)
 {
-    const merit_policy_loss_args *const a = p->a;
     if (merit_policy_is_sequence_level(a->d.ratio_level)) {
-        const merit_policy_ratio r = merit_policy_ratio_of(a, p->s->log_ratio);
+        const merit_policy_ratio r = merit_policy_ratio_of(a, s->log_ratio);
         for (int j = 0; j < p->count; j++) {
-            p->shared_log[j] = p->s->log_ratio;
+            p->shared_log[j] = s->log_ratio;
             p->ratio[j] = r.value;
             p->inside[j] = r.inside;
         }
         return;
     }
+    const float low = a->d.log_ratio_min;
+    const float high = a->d.log_ratio_max;
     for (int j = 0; j < p->count; j++) {
-        const merit_policy_ratio r = merit_policy_ratio_of(a, p->log_ratio[j]);
-        p->shared_log[j] = p->log_ratio[j];
-        p->ratio[j] = r.value;
-        p->inside[j] = r.inside;
+        const float log_ratio = p->log_ratio[j];
+        p->shared_log[j] = log_ratio;
+        p->ratio[j] = merit_policy_clamp(log_ratio, low, high);
+        p->inside[j] = !(log_ratio < low) & !(log_ratio > high);
+    }
+    for (int j = 0; j < p->count; j++) {
+        p->ratio[j] = m_exp(p->ratio[j]);
     }
 }
 
 // w keep, then c and k.
-static void policy_mismatch(policy_chunk *restrict p)
+static void policy_mismatch(const merit_policy_loss_args *restrict a,
+                            const merit_policy_sequence *restrict s, policy_chunk *restrict p)
 {
-    const merit_policy_loss_args *const a = p->a;
     if (a->reads_rollout) {
         for (int j = 0; j < p->count; j++) {
             p->gap[j] = merit_policy_gap(a, p->lp[j], p->old[j], p->rollout[j]);
@@ -119,7 +127,7 @@ static void policy_mismatch(policy_chunk *restrict p)
             p->c[j] = merit_policy_mismatch_weight(a, p->mismatch[j]);
         }
     } else {
-        const float w = merit_policy_importance(p->s->mismatch);
+        const float w = merit_policy_importance(s->mismatch);
         const float weight = merit_policy_mismatch_weight(a, w);
         for (int j = 0; j < p->count; j++) {
             p->mismatch[j] = w;
@@ -135,7 +143,7 @@ static void policy_mismatch(policy_chunk *restrict p)
             p->kept[j] = merit_policy_kept(a, merit_policy_importance(m), p->advantage[j]);
         }
     } else if (a->d.reject_level != MERIT_POLICY_LEVEL_NONE) {
-        const float w = merit_policy_importance(p->s->reject);
+        const float w = merit_policy_importance(s->reject);
         for (int j = 0; j < p->count; j++) {
             p->kept[j] = merit_policy_kept(a, w, p->advantage[j]);
         }
@@ -145,9 +153,8 @@ static void policy_mismatch(policy_chunk *restrict p)
     }
 }
 
-static void policy_divergence(policy_chunk *restrict p)
+static void policy_divergence(const merit_policy_loss_args *restrict a, policy_chunk *restrict p)
 {
-    const merit_policy_loss_args *const a = p->a;
     const float *const anchor =
         a->d.divergence_anchor == MERIT_POLICY_ANCHOR_ROLLOUT ? p->rollout : p->old;
     for (int j = 0; j < p->count; j++) {
@@ -164,13 +171,13 @@ static void policy_divergence(policy_chunk *restrict p)
     }
 }
 
-static void policy_weights(policy_chunk *restrict p)
+static void policy_weights(const merit_policy_loss_args *restrict a,
+                           const merit_policy_sequence *restrict s, policy_chunk *restrict p)
 {
-    const merit_policy_loss_args *const a = p->a;
     const int all = a->d.correction_scope == MERIT_POLICY_SCOPE_ALL;
-    const int absent = p->s->is_absent;
-    policy_mismatch(p);
-    policy_divergence(p);
+    const int absent = s->is_absent;
+    policy_mismatch(a, s, p);
+    policy_divergence(a, p);
     for (int j = 0; j < p->count; j++) {
         const float k = all ? p->c[j] : 1.0f;
         p->k[j] = p->valid[j] & !absent ? k : 0.0f;
@@ -190,92 +197,130 @@ static void policy_weights(policy_chunk *restrict p)
 }
 
 // With the kind as a constant the loop vectorizes.
-__attribute__((always_inline)) static inline void policy_surrogate_as(policy_chunk *restrict p,
-                                                                      int32_t kind, int alt)
+__attribute__((always_inline)) static inline void
+policy_surrogate_as(const merit_policy_loss_args *restrict a,
+                    const merit_policy_sequence *restrict s, const policy_chunk *restrict p,
+                    int32_t kind, int alt, policy_surrogate_values *restrict to)
 {
-    const merit_policy_loss_args *const a = p->a;
-    const float geometric = p->s->geometric;
+    const float geometric = s->geometric;
+    float low[POLICY_CHUNK], high[POLICY_CHUNK];
     for (int j = 0; j < p->count; j++) {
-        const float A = p->advantage[j];
+        low[j] = merit_policy_low(a, p->advantage[j], alt);
+        high[j] = merit_policy_high(a, p->advantage[j], alt);
+    }
+    for (int j = 0; j < p->count; j++) {
         const merit_policy_ratio r = {p->ratio[j], p->inside[j]};
-        const merit_policy_surrogate_value v =
-            merit_policy_surrogate_of(a, kind, geometric, A, r, p->shared_log[j], p->lp[j],
-                                      merit_policy_low(a, A, alt), merit_policy_high(a, A, alt));
-        const int mine = p->is_alt[j] == alt;
-        p->loss[j] = mine ? v.loss : p->loss[j];
-        p->slope[j] = mine ? v.slope : p->slope[j];
-        p->ratio_slope[j] = mine ? v.ratio_slope : p->ratio_slope[j];
+        const merit_policy_surrogate_value v = merit_policy_surrogate_of(
+            a, kind, geometric, p->advantage[j], r, p->shared_log[j], p->lp[j], low[j], high[j]);
+        to->loss[j] = v.loss;
+        to->slope[j] = v.slope;
+        to->ratio_slope[j] = v.ratio_slope;
     }
 }
 
-static void policy_surrogate(policy_chunk *restrict p, int32_t kind, int alt)
+static void policy_surrogate(const merit_policy_loss_args *restrict a,
+                             const merit_policy_sequence *restrict s,
+                             const policy_chunk *restrict p, int32_t kind, int alt,
+                             policy_surrogate_values *restrict to)
 {
     switch (kind) {
     case MERIT_POLICY_SURROGATE_DETACHED:
-        policy_surrogate_as(p, MERIT_POLICY_SURROGATE_DETACHED, alt);
+        policy_surrogate_as(a, s, p, MERIT_POLICY_SURROGATE_DETACHED, alt, to);
         break;
     case MERIT_POLICY_SURROGATE_GATE:
-        policy_surrogate_as(p, MERIT_POLICY_SURROGATE_GATE, alt);
+        policy_surrogate_as(a, s, p, MERIT_POLICY_SURROGATE_GATE, alt, to);
         break;
     case MERIT_POLICY_SURROGATE_GEOMETRIC:
-        policy_surrogate_as(p, MERIT_POLICY_SURROGATE_GEOMETRIC, alt);
+        policy_surrogate_as(a, s, p, MERIT_POLICY_SURROGATE_GEOMETRIC, alt, to);
         break;
     case MERIT_POLICY_SURROGATE_QUADRATIC:
-        policy_surrogate_as(p, MERIT_POLICY_SURROGATE_QUADRATIC, alt);
+        policy_surrogate_as(a, s, p, MERIT_POLICY_SURROGATE_QUADRATIC, alt, to);
         break;
     case MERIT_POLICY_SURROGATE_RESHAPE:
-        policy_surrogate_as(p, MERIT_POLICY_SURROGATE_RESHAPE, alt);
+        policy_surrogate_as(a, s, p, MERIT_POLICY_SURROGATE_RESHAPE, alt, to);
         break;
-    default: policy_surrogate_as(p, MERIT_POLICY_SURROGATE_CLIP, alt); break;
+    default: policy_surrogate_as(a, s, p, MERIT_POLICY_SURROGATE_CLIP, alt, to); break;
     }
 }
 
-static void policy_surrogates(policy_chunk *restrict p)
+static void policy_surrogates(const merit_policy_loss_args *restrict a,
+                              const merit_policy_sequence *restrict s, policy_chunk *restrict p)
 {
+    policy_surrogate(a, s, p, a->d.surrogate, 0, &p->surrogate);
+    if (a->io.token_mode == NULL) return;
+    policy_surrogate_values other;
+    policy_surrogate(a, s, p, a->d.surrogate_alt, 1, &other);
     for (int j = 0; j < p->count; j++) {
-        p->loss[j] = 0.0f;
-        p->slope[j] = 0.0f;
-        p->ratio_slope[j] = 0.0f;
+        p->surrogate.loss[j] = p->is_alt[j] ? other.loss[j] : p->surrogate.loss[j];
+        p->surrogate.slope[j] = p->is_alt[j] ? other.slope[j] : p->surrogate.slope[j];
+        p->surrogate.ratio_slope[j] =
+            p->is_alt[j] ? other.ratio_slope[j] : p->surrogate.ratio_slope[j];
     }
-    policy_surrogate(p, p->a->d.surrogate, 0);
-    if (p->a->io.token_mode != NULL) policy_surrogate(p, p->a->d.surrogate_alt, 1);
 }
 
-__attribute__((always_inline)) static inline void policy_kl_as(policy_chunk *restrict p,
-                                                               int32_t kind, const float *ref)
+// With the kind as a constant the loops vectorize; two, because K3 takes long chains of operations.
+__attribute__((always_inline)) static inline void policy_kl_as(int count, int32_t kind,
+                                                               const float *restrict x,
+                                                               float *restrict value,
+                                                               float *restrict slope)
 {
-    const merit_policy_loss_args *const a = p->a;
-    const int through = merit_policy_ratio_through(a);
+    for (int j = 0; j < count; j++) {
+        value[j] = merit_policy_kl_raw(kind, x[j]);
+    }
+    for (int j = 0; j < count; j++) {
+        slope[j] = merit_policy_kl_raw_slope(kind, x[j]);
+    }
+}
+
+static void policy_kl_by_ratio(policy_chunk *restrict p, int through)
+{
     for (int j = 0; j < p->count; j++) {
         const merit_policy_ratio r = {p->ratio[j], p->inside[j]};
-        const merit_policy_kl_value v = merit_policy_kl_of(a, kind, ref[j], p->lp[j], r, through);
-        p->kl_seen[j] = v.seen;
+        merit_policy_kl_value v = {p->kl_seen[j], p->kl_loss[j], p->kl_slope[j],
+                                   0.0f,          p->kl_both[j], p->kl_stops[j]};
+        v = merit_policy_kl_by_ratio(v, r, through);
         p->kl_loss[j] = v.loss;
         p->kl_slope[j] = v.slope;
         p->kl_ratio_slope[j] = v.ratio_slope;
     }
 }
 
-static void policy_kl(policy_chunk *restrict p)
+static void policy_kl(const merit_policy_loss_args *restrict a, policy_chunk *restrict p)
 {
-    float ref[POLICY_CHUNK];
-    policy_load(p, p->a->io.ref, 0.0f, ref);
-    switch (p->a->d.kl) {
-    case MERIT_POLICY_KL_K1: policy_kl_as(p, MERIT_POLICY_KL_K1, ref); break;
-    case MERIT_POLICY_KL_K2: policy_kl_as(p, MERIT_POLICY_KL_K2, ref); break;
-    case MERIT_POLICY_KL_ABS: policy_kl_as(p, MERIT_POLICY_KL_ABS, ref); break;
-    default: policy_kl_as(p, MERIT_POLICY_KL_K3, ref); break;
+    const float limit = a->d.kl_input_clamp;
+    float d[POLICY_CHUNK], x[POLICY_CHUNK], value[POLICY_CHUNK], slope[POLICY_CHUNK];
+    policy_load(p, a->io.ref, 0.0f, d);
+    for (int j = 0; j < p->count; j++) {
+        d[j] = m_sub(d[j], p->lp[j]);
+        x[j] = merit_policy_clamp(d[j], -limit, limit);
+    }
+    switch (a->d.kl) {
+    case MERIT_POLICY_KL_K1: policy_kl_as(p->count, MERIT_POLICY_KL_K1, x, value, slope); break;
+    case MERIT_POLICY_KL_K2: policy_kl_as(p->count, MERIT_POLICY_KL_K2, x, value, slope); break;
+    case MERIT_POLICY_KL_ABS: policy_kl_as(p->count, MERIT_POLICY_KL_ABS, x, value, slope); break;
+    default: policy_kl_as(p->count, MERIT_POLICY_KL_K3, x, value, slope); break;
+    }
+    for (int j = 0; j < p->count; j++) {
+        const merit_policy_kl_value v = merit_policy_kl_of(a, d[j], x[j], value[j], slope[j]);
+        p->kl_seen[j] = v.seen;
+        p->kl_loss[j] = v.loss;
+        p->kl_slope[j] = v.slope;
+        p->kl_ratio_slope[j] = 0.0f;
+        p->kl_both[j] = v.both;
+        p->kl_stops[j] = v.stops;
+    }
+    if (a->d.kl_weight == MERIT_POLICY_KL_WEIGHT_RATIO) {
+        policy_kl_by_ratio(p, merit_policy_ratio_through(a));
     }
 }
 
 // The token's parts of the loss, 0 where its weight is.
-static void policy_parts(policy_chunk *restrict p)
+static void policy_parts(const merit_policy_loss_args *restrict a, policy_chunk *restrict p)
 {
-    const merit_policy_loss_args *const a = p->a;
     const int has_kl = a->d.kl_coef > 0.0f;
     const int has_entropy = a->d.entropy_coef != 0.0f;
     for (int j = 0; j < p->count; j++) {
-        p->policy_part[j] = p->c[j] == 0.0f ? 0.0f : p->loss[j];
+        p->policy_part[j] = p->c[j] == 0.0f ? 0.0f : p->surrogate.loss[j];
     }
     if (has_kl)
         for (int j = 0; j < p->count; j++) {
@@ -288,14 +333,15 @@ static void policy_parts(policy_chunk *restrict p)
 }
 
 // Everything up to the outputs.
-static void policy_work_out(policy_chunk *restrict p)
+static void policy_work_out(const merit_policy_loss_args *restrict a,
+                            const merit_policy_sequence *restrict s, policy_chunk *restrict p)
 {
-    policy_read(p);
-    policy_ratio(p);
-    policy_weights(p);
-    policy_surrogates(p);
-    if (p->a->d.kl_coef > 0.0f) policy_kl(p);
-    policy_parts(p);
+    policy_read(a, s, p);
+    policy_ratio(a, s, p);
+    policy_weights(a, s, p);
+    policy_surrogates(a, s, p);
+    if (a->d.kl_coef > 0.0f) policy_kl(a, p);
+    policy_parts(a, p);
 }
 
 #endif

@@ -90,16 +90,16 @@ static void sweep(policy_work *w, int adds, int writes)
         for (int at = 0; at < length; at += POLICY_CHUNK) {
             p->start = span->begin + start + at;
             p->count = length - at < POLICY_CHUNK ? length - at : POLICY_CHUNK;
-            policy_work_out(p);
+            policy_work_out(a, &w->s, p);
             if (adds) {
-                policy_add_loss(p, sums, at % MERIT_LANES);
-                if (a->goes_through) policy_add_slopes(p, sums, at % MERIT_LANES);
+                policy_add_loss(a, p, sums, at % MERIT_LANES);
+                if (a->goes_through) policy_add_slopes(a, p, sums, at % MERIT_LANES);
                 if (a->io.stats != NULL) {
-                    policy_add_statistics(p, sums, at % MERIT_LANES);
-                    policy_tally(p, &w->tally);
+                    policy_add_statistics(a, p, sums, at % MERIT_LANES);
+                    policy_tally(a, &w->s, p, &w->tally);
                 }
             }
-            if (writes) policy_write(p);
+            if (writes) policy_write(a, &w->s, p);
         }
         if (adds) finish_tile(sums, cells, length);
     }
@@ -157,8 +157,6 @@ static void run_sequences(void *state, int64_t begin, int64_t end)
     merit_policy_loss_args *const a = state;
     policy_work w;
     w.a = a;
-    w.chunk.a = a;
-    w.chunk.s = &w.s;
     memset(&w.tally, 0, sizeof w.tally);
     for (int64_t n = begin; n < end; n++) {
         run_sequence(&w, n);

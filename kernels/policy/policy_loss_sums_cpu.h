@@ -12,7 +12,8 @@ typedef struct policy_sums {
     double sums[MERIT_POLICY_CELLS];
 } policy_sums;
 
-static void policy_add_lanes(double *lanes, int count, const float *c, const float *part)
+static void policy_add_lanes(double *restrict lanes, int count, const float *restrict c,
+                             const float *restrict part)
 {
     for (int j = 0; j < count; j++) {
         lanes[j] = m_add64(lanes[j], m_mul64((double)c[j], (double)part[j]));
@@ -20,28 +21,28 @@ static void policy_add_lanes(double *lanes, int count, const float *c, const flo
 }
 
 // at: the lane of the chunk's first token.
-static void policy_add_loss(const policy_chunk *p, policy_sums *s, int at)
+static void policy_add_loss(const merit_policy_loss_args *restrict a,
+                            const policy_chunk *restrict p, policy_sums *restrict sums, int at)
 {
-    const merit_policy_loss_args *const a = p->a;
     const int count = p->count;
-    policy_add_lanes(s->lanes[MERIT_POLICY_CELL_POLICY] + at, count, p->c, p->policy_part);
+    policy_add_lanes(sums->lanes[MERIT_POLICY_CELL_POLICY] + at, count, p->c, p->policy_part);
     if (a->d.kl_coef > 0.0f) {
-        policy_add_lanes(s->lanes[MERIT_POLICY_CELL_KL] + at, count, p->k, p->kl_part);
+        policy_add_lanes(sums->lanes[MERIT_POLICY_CELL_KL] + at, count, p->k, p->kl_part);
     }
     if (a->d.entropy_coef != 0.0f) {
-        policy_add_lanes(s->lanes[MERIT_POLICY_CELL_ENTROPY] + at, count, p->k, p->entropy_part);
+        policy_add_lanes(sums->lanes[MERIT_POLICY_CELL_ENTROPY] + at, count, p->k, p->entropy_part);
     }
 }
 
-static void policy_add_slopes(const policy_chunk *p, policy_sums *s, int at)
+static void policy_add_slopes(const merit_policy_loss_args *restrict a,
+                              const policy_chunk *restrict p, policy_sums *restrict sums, int at)
 {
-    const merit_policy_loss_args *const a = p->a;
-    double *const lanes = s->lanes[MERIT_POLICY_CELL_SLOPE] + at;
+    double *const lanes = sums->lanes[MERIT_POLICY_CELL_SLOPE] + at;
     const double coef = (double)a->d.kl_coef;
     const int with_kl = a->d.kl_coef > 0.0f && a->d.kl_weight == MERIT_POLICY_KL_WEIGHT_RATIO &&
                         merit_policy_ratio_through(a);
     for (int j = 0; j < p->count; j++) {
-        const double slope = m_mul64((double)p->c[j], (double)p->ratio_slope[j]);
+        const double slope = m_mul64((double)p->c[j], (double)p->surrogate.ratio_slope[j]);
         const int has = (p->c[j] != 0.0f) & merit_policy_token_through(a, p->is_alt[j]);
         lanes[j] = m_add64(lanes[j], has ? slope : 0.0);
     }
@@ -53,19 +54,21 @@ static void policy_add_slopes(const policy_chunk *p, policy_sums *s, int at)
     }
 }
 
-static void policy_add_seen(const policy_chunk *p, double *lanes, const float *values)
+static void policy_add_seen(const policy_chunk *restrict p, double *restrict lanes,
+                            const float *restrict values)
 {
     for (int j = 0; j < p->count; j++) {
         lanes[j] = m_add64(lanes[j], p->valid[j] ? (double)values[j] : 0.0);
     }
 }
 
-static void policy_add_statistics(const policy_chunk *p, policy_sums *s, int at)
+static void policy_add_statistics(const merit_policy_loss_args *restrict a,
+                                  const policy_chunk *restrict p, policy_sums *restrict sums,
+                                  int at)
 {
-    const merit_policy_loss_args *const a = p->a;
     float values[POLICY_CHUNK];
-    double *const squares = s->lanes[MERIT_POLICY_CELL_RATIO_SQUARED] + at;
-    policy_add_seen(p, s->lanes[MERIT_POLICY_CELL_RATIO] + at, p->ratio);
+    double *const squares = sums->lanes[MERIT_POLICY_CELL_RATIO_SQUARED] + at;
+    policy_add_seen(p, sums->lanes[MERIT_POLICY_CELL_RATIO] + at, p->ratio);
     for (int j = 0; j < p->count; j++) {
         const double square = m_mul64((double)p->ratio[j], (double)p->ratio[j]);
         squares[j] = m_add64(squares[j], p->valid[j] ? square : 0.0);
@@ -73,30 +76,30 @@ static void policy_add_statistics(const policy_chunk *p, policy_sums *s, int at)
     for (int j = 0; j < p->count; j++) {
         values[j] = -p->log_ratio[j];
     }
-    policy_add_seen(p, s->lanes[MERIT_POLICY_CELL_K1] + at, values);
+    policy_add_seen(p, sums->lanes[MERIT_POLICY_CELL_K1] + at, values);
     for (int j = 0; j < p->count; j++) {
         values[j] = m_expm1m(p->log_ratio[j]);
     }
-    policy_add_seen(p, s->lanes[MERIT_POLICY_CELL_K3] + at, values);
+    policy_add_seen(p, sums->lanes[MERIT_POLICY_CELL_K3] + at, values);
     if (a->d.kl_coef > 0.0f)
-        policy_add_seen(p, s->lanes[MERIT_POLICY_CELL_KL_REF] + at, p->kl_seen);
+        policy_add_seen(p, sums->lanes[MERIT_POLICY_CELL_KL_REF] + at, p->kl_seen);
     if (a->reads_entropy) {
-        policy_add_seen(p, s->lanes[MERIT_POLICY_CELL_ENTROPY_SEEN] + at, p->entropy);
+        policy_add_seen(p, sums->lanes[MERIT_POLICY_CELL_ENTROPY_SEEN] + at, p->entropy);
     }
     if (a->d.mismatch_level != MERIT_POLICY_LEVEL_NONE) {
-        policy_add_seen(p, s->lanes[MERIT_POLICY_CELL_MISMATCH] + at, p->mismatch);
+        policy_add_seen(p, sums->lanes[MERIT_POLICY_CELL_MISMATCH] + at, p->mismatch);
     }
     if (!a->reads_rollout) return;
     for (int j = 0; j < p->count; j++) {
         values[j] = m_abs32(p->gap[j]);
     }
-    policy_add_seen(p, s->lanes[MERIT_POLICY_CELL_GAP] + at, values);
+    policy_add_seen(p, sums->lanes[MERIT_POLICY_CELL_GAP] + at, values);
 }
 
 // Counts and extremes ------------------------------------------------------------------------------
 
-static void policy_tally_extremes(const policy_chunk *p, const float *values, uint32_t *low,
-                                  uint32_t *high)
+static void policy_tally_extremes(const policy_chunk *restrict p, const float *values,
+                                  uint32_t *low, uint32_t *high)
 {
     uint32_t lowest = *low;
     uint32_t highest = *high;
@@ -111,47 +114,50 @@ static void policy_tally_extremes(const policy_chunk *p, const float *values, ui
 }
 
 __attribute__((always_inline)) static inline void
-policy_flags_as(const policy_chunk *p, int32_t kind, int alt, uint32_t *flags)
+policy_flags_as(const merit_policy_loss_args *restrict a, const merit_policy_sequence *restrict s,
+                const policy_chunk *restrict p, int32_t kind, int alt, uint32_t *restrict flags)
 {
-    const merit_policy_loss_args *const a = p->a;
     for (int j = 0; j < p->count; j++) {
         const float A = p->advantage[j];
         const uint32_t mine =
-            merit_policy_ratio_flags(a, p->s, kind, A, p->ratio[j], p->shared_log[j],
+            merit_policy_ratio_flags(a, s, kind, A, p->ratio[j], p->shared_log[j],
                                      merit_policy_low(a, A, alt), merit_policy_high(a, A, alt));
         flags[j] = p->is_alt[j] == alt ? mine : flags[j];
     }
 }
 
-static void policy_flags(const policy_chunk *p, int32_t kind, int alt, uint32_t *flags)
+static void policy_flags(const merit_policy_loss_args *restrict a,
+                         const merit_policy_sequence *restrict s, const policy_chunk *restrict p,
+                         int32_t kind, int alt, uint32_t *restrict flags)
 {
     switch (kind) {
     case MERIT_POLICY_SURROGATE_CLIP:
-        policy_flags_as(p, MERIT_POLICY_SURROGATE_CLIP, alt, flags);
+        policy_flags_as(a, s, p, MERIT_POLICY_SURROGATE_CLIP, alt, flags);
         break;
     case MERIT_POLICY_SURROGATE_DETACHED:
-        policy_flags_as(p, MERIT_POLICY_SURROGATE_DETACHED, alt, flags);
+        policy_flags_as(a, s, p, MERIT_POLICY_SURROGATE_DETACHED, alt, flags);
         break;
-    default: policy_flags_as(p, kind, alt, flags); break;
+    default: policy_flags_as(a, s, p, kind, alt, flags); break;
     }
 }
 
-static void policy_flag_nan(const policy_chunk *p, const float *part, uint32_t *flags)
+static void policy_flag_nan(const policy_chunk *p, const float *part, uint32_t *restrict flags)
 {
     for (int j = 0; j < p->count; j++) {
         flags[j] |= (uint32_t)(part[j] != part[j]) << MERIT_POLICY_COUNT_NAN;
     }
 }
 
-static void policy_tally(const policy_chunk *p, merit_policy_tally *tally)
+static void policy_tally(const merit_policy_loss_args *restrict a,
+                         const merit_policy_sequence *restrict s, const policy_chunk *restrict p,
+                         merit_policy_tally *restrict tally)
 {
-    const merit_policy_loss_args *const a = p->a;
     uint32_t flags[POLICY_CHUNK];
     for (int j = 0; j < p->count; j++) {
         flags[j] = 0;
     }
-    policy_flags(p, a->d.surrogate, 0, flags);
-    if (a->io.token_mode != NULL) policy_flags(p, a->d.surrogate_alt, 1, flags);
+    policy_flags(a, s, p, a->d.surrogate, 0, flags);
+    if (a->io.token_mode != NULL) policy_flags(a, s, p, a->d.surrogate_alt, 1, flags);
     if (a->d.mismatch_level != MERIT_POLICY_LEVEL_NONE) {
         for (int j = 0; j < p->count; j++) {
             flags[j] |= merit_policy_mismatch_flags(a, p->mismatch[j]);
@@ -184,17 +190,16 @@ static void policy_tally(const policy_chunk *p, merit_policy_tally *tally)
 
 // Outputs -----------------------------------------------------------------------------------------
 
-static void policy_write_gradient(const policy_chunk *p)
+static void policy_gradients(const merit_policy_loss_args *restrict a,
+                             const merit_policy_sequence *restrict s,
+                             const policy_chunk *restrict p, float *restrict to)
 {
-    const merit_policy_loss_args *const a = p->a;
-    const merit_policy_sequence *const s = p->s;
-    float *const to = a->io.grad_logprob + p->start;
     const float shared = m_round32(s->slope);
     const int has_kl = a->d.kl_coef > 0.0f;
     float slope[POLICY_CHUNK], all[POLICY_CHUNK];
     for (int j = 0; j < p->count; j++) {
-        const float both = m_add(p->ratio_slope[j], p->slope[j]);
-        slope[j] = merit_policy_token_through(a, p->is_alt[j]) ? p->slope[j] : both;
+        const float both = m_add(p->surrogate.ratio_slope[j], p->surrogate.slope[j]);
+        slope[j] = merit_policy_token_through(a, p->is_alt[j]) ? p->surrogate.slope[j] : both;
         all[j] = 0.0f;
     }
     if (a->goes_through) {
@@ -209,9 +214,9 @@ static void policy_write_gradient(const policy_chunk *p)
     }
 }
 
-static void policy_write(const policy_chunk *p)
+static void policy_write(const merit_policy_loss_args *restrict a,
+                         const merit_policy_sequence *restrict s, const policy_chunk *restrict p)
 {
-    const merit_policy_loss_args *const a = p->a;
     const int has_kl = a->d.kl_coef > 0.0f;
     const int has_entropy = a->d.entropy_coef != 0.0f;
     if (a->io.token_loss != NULL) {
@@ -223,19 +228,23 @@ static void policy_write(const policy_chunk *p)
                 has_entropy ? m_mul64((double)p->k[j], (double)p->entropy_part[j]) : 0.0;
             const double loss = merit_policy_token_loss(a, policy, kl, entropy);
             const int none = (p->c[j] == 0.0f) & (p->k[j] == 0.0f);
-            const double scaled = m_mul64(p->s->scale, loss);
+            const double scaled = m_mul64(s->scale, loss);
             to[j] = m_canonical32(m_add(none ? 0.0f : m_round32(scaled), 0.0f));
         }
     }
     if (a->io.grad_entropy != NULL) {
         float *const to = a->io.grad_entropy + p->start;
         for (int j = 0; j < p->count; j++) {
-            const float g = m_mul(m_mul(-a->d.entropy_coef, p->k[j]), p->s->scale32);
+            const float g = m_mul(m_mul(-a->d.entropy_coef, p->k[j]), s->scale32);
             const int none = (p->k[j] == 0.0f) | !has_entropy;
             to[j] = m_canonical32(m_add(none ? 0.0f : g, 0.0f));
         }
     }
-    if (a->io.grad_logprob != NULL) policy_write_gradient(p);
+    if (a->io.grad_logprob != NULL) {
+        float gradients[POLICY_CHUNK];
+        policy_gradients(a, s, p, gradients);
+        memcpy(a->io.grad_logprob + p->start, gradients, (size_t)p->count * sizeof(float));
+    }
 }
 
 #endif

@@ -111,8 +111,13 @@ MERIT_DEVICE PolicyToken policy_token(const PolicyArgs &a, const merit_policy_se
     t.kl_slope = 0.0f;
     t.kl_ratio_slope = 0.0f;
     if (d.kl_coef > 0.0f) {
-        const merit_policy_kl_value kl =
-            merit_policy_kl_of(&a, d.kl, a.io.ref[i], lp, r, merit_policy_ratio_through(&a));
+        const float apart = m_sub(a.io.ref[i], lp);
+        const float x = merit_policy_clamp(apart, -d.kl_input_clamp, d.kl_input_clamp);
+        merit_policy_kl_value kl = merit_policy_kl_of(&a, apart, x, merit_policy_kl_raw(d.kl, x),
+                                                      merit_policy_kl_raw_slope(d.kl, x));
+        if (d.kl_weight == MERIT_POLICY_KL_WEIGHT_RATIO) {
+            kl = merit_policy_kl_by_ratio(kl, r, merit_policy_ratio_through(&a));
+        }
         t.kl_seen = kl.seen;
         t.kl = t.k == 0.0f ? 0.0f : kl.loss;
         t.kl_slope = kl.slope;

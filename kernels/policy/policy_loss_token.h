@@ -47,6 +47,8 @@ typedef struct merit_policy_kl_value {
     float loss; // times r if so weighted
     float slope; // d / dlp
     float ratio_slope; // d / drho through the ratio of the sequence
+    float both; // KL' + KL, before a clamp stops it
+    int32_t stops; // a clamp bites
 } merit_policy_kl_value;
 
 MERIT_HD static inline float merit_policy_clamp(float x, float low, float high)
@@ -135,48 +137,57 @@ MERIT_HD static inline int merit_policy_within_kl(const merit_policy_loss_args *
 MERIT_HD static inline float merit_policy_low(const merit_policy_loss_args *a, float advantage,
                                               int is_alt)
 {
-    const float main = advantage < 0.0f ? a->low[1] : a->low[0];
-    return is_alt ? a->d.alt_low : main;
+    const float positive = a->low[0]; // loads that depend on no comparison
+    const float negative = a->low[1];
+    const float alt = a->d.alt_low;
+    const float main = advantage < 0.0f ? negative : positive;
+    return is_alt ? alt : main;
 }
 
 MERIT_HD static inline float merit_policy_high(const merit_policy_loss_args *a, float advantage,
                                                int is_alt)
 {
-    const float main = advantage < 0.0f ? a->high[1] : a->high[0];
-    return is_alt ? a->d.alt_high : main;
+    const float positive = a->high[0];
+    const float negative = a->high[1];
+    const float alt = a->d.alt_high;
+    const float main = advantage < 0.0f ? negative : positive;
+    return is_alt ? alt : main;
 }
 
-// The first branch of CLIP and the larger of both; NaN if either is.
-MERIT_HD static inline float merit_policy_clip_first(const merit_policy_loss_args *a, float A,
-                                                     float r)
+// The first branch of CLIP. cap: ratio_cap, inf without one.
+MERIT_HD static inline float merit_policy_clip_first(float A, float r, float cap)
 {
-    const float cap = a->d.ratio_cap > 0.0f ? a->d.ratio_cap : m_inf32();
     return m_mul(-A, r > cap ? cap : r);
 }
 
+// dual: dual_clip, inf without one.
 MERIT_HD static inline merit_policy_surrogate_value
-merit_policy_clip(const merit_policy_loss_args *a, float A, merit_policy_ratio r, float low,
-                  float high)
+merit_policy_clip(float A, merit_policy_ratio r, float low, float high, float cap, float dual)
 {
-    const float cap = a->d.ratio_cap > 0.0f ? a->d.ratio_cap : m_inf32();
-    const float first = merit_policy_clip_first(a, A, r.value);
+    const float first = merit_policy_clip_first(A, r.value, cap);
     const float second = m_mul(-A, merit_policy_clamp(r.value, low, high));
-    const int is_first = first >= second;
-    const float larger = is_first ? first : second;
-    const float most = (A < 0.0f) & (a->d.dual_clip > 0.0f) ? m_mul(-A, a->d.dual_clip) : m_inf32();
-    const int is_dual = most < larger;
-    const float loss = is_dual ? most : larger;
-    const int passes = is_first & !(r.value > cap) & !is_dual & r.inside;
-    const float slope = passes ? m_mul(-A, r.value) : 0.0f;
-    const float nothing = merit_policy_nothing(r.value);
-    const float lost = m_add(first, second); // NaN if a branch is: max would hide it
+    const float larger = first >= second ? first : second;
+    const float far = m_mul(-A, dual);
+    const float most = A < 0.0f ? far : m_inf32();
+    const float least = most < larger ? most : larger;
+    const int passes =
+        (first >= second) & (r.value <= cap) & !(most < larger) & (r.inside != 0) & (A != 0.0f);
+    const float slope = m_mul(-A, r.value);
+    const float passed = passes ? slope : 0.0f;
+    // NaN that comparisons would hide: of a branch, with A = 0 only that of the ratio
+    const float sum = m_add(first, second);
+    const float lost = A == 0.0f ? merit_policy_nothing(r.value) : merit_policy_nothing(sum);
+    const float loss = A == 0.0f ? 0.0f : least;
     merit_policy_surrogate_value v;
     v.loss = lost == lost ? loss : lost;
-    v.ratio_slope = lost == lost ? slope : lost;
-    v.loss = A == 0.0f ? nothing : v.loss;
-    v.ratio_slope = A == 0.0f ? nothing : v.ratio_slope;
+    v.ratio_slope = m_add(passed, lost);
     v.slope = 0.0f;
     return v;
+}
+
+MERIT_HD static inline float merit_policy_or_infinite(float bound)
+{
+    return bound > 0.0f ? bound : m_inf32();
 }
 
 MERIT_HD static inline merit_policy_surrogate_value
@@ -254,7 +265,9 @@ merit_policy_surrogate_of(const merit_policy_loss_args *a, int32_t surrogate, fl
     }
     case MERIT_POLICY_SURROGATE_QUADRATIC: return merit_policy_quadratic(a, A, log_ratio, lp);
     case MERIT_POLICY_SURROGATE_RESHAPE: return merit_policy_reshape(a, A, lp);
-    default: return merit_policy_clip(a, A, r, low, high);
+    default:
+        return merit_policy_clip(A, r, low, high, merit_policy_or_infinite(a->d.ratio_cap),
+                                 merit_policy_or_infinite(a->d.dual_clip));
     }
 }
 
@@ -270,54 +283,60 @@ MERIT_HD static inline float merit_policy_bounded(const merit_policy_sequence *s
 
 // KL ----------------------------------------------------------------------------------------------
 
-// through: rho is that of the sequence and gradients go through it, so they are kept apart.
-MERIT_HD static inline merit_policy_kl_value merit_policy_kl_of(const merit_policy_loss_args *a,
-                                                                int32_t kind, float ref, float lp,
-                                                                merit_policy_ratio r, int through)
+// KL of x = d inside its clamp, before the clamp of the value.
+MERIT_HD static inline float merit_policy_kl_raw(int32_t kind, float x)
+{
+    switch (kind) {
+    case MERIT_POLICY_KL_K1: return -x;
+    case MERIT_POLICY_KL_K2: return m_mul(m_mul(0.5f, x), x);
+    case MERIT_POLICY_KL_ABS: return m_abs32(x);
+    default: return m_expm1m(x);
+    }
+}
+
+// Its derivative wrt lp.
+MERIT_HD static inline float merit_policy_kl_raw_slope(int32_t kind, float x)
+{
+    switch (kind) {
+    case MERIT_POLICY_KL_K1: return 1.0f;
+    case MERIT_POLICY_KL_K2: return -x;
+    case MERIT_POLICY_KL_ABS: {
+        const float sign = x > 0.0f ? -1.0f : 1.0f;
+        return x == 0.0f ? 0.0f : sign;
+    }
+    default: return -m_expm1(x);
+    }
+}
+
+// KL and its derivative, unweighted. value, raw_slope: of x, d inside its clamp.
+MERIT_HD static inline merit_policy_kl_value
+merit_policy_kl_of(const merit_policy_loss_args *a, float d, float x, float value, float raw_slope)
 {
     const float limit = a->d.kl_input_clamp;
     const float most = a->d.kl_output_clamp;
-    const float d = m_sub(ref, lp);
-    const float x = merit_policy_clamp(d, -limit, limit);
-    float value;
-    float slope;
-    switch (kind) {
-    case MERIT_POLICY_KL_K1:
-        value = -x;
-        slope = 1.0f;
-        break;
-    case MERIT_POLICY_KL_K2:
-        value = m_mul(m_mul(0.5f, x), x);
-        slope = -x;
-        break;
-    case MERIT_POLICY_KL_ABS:
-        value = m_abs32(x);
-        slope = x > 0.0f ? -1.0f : 1.0f;
-        slope = x == 0.0f ? 0.0f : slope;
-        break;
-    default:
-        value = m_expm1m(x);
-        slope = -m_expm1(x);
-        break;
-    }
-    slope = a->d.kl_gradient == MERIT_POLICY_KL_GRADIENT_SQUARED ? -x : slope;
-    slope = x == x ? slope : x;
-    const int stops = (d < -limit) | (d > limit) | (value < -most) | (value > most);
+    const int squared = a->d.kl_gradient == MERIT_POLICY_KL_GRADIENT_SQUARED;
+    const float chosen = squared ? -x : raw_slope;
+    const float slope = x == x ? chosen : x;
     merit_policy_kl_value k;
     k.seen = merit_policy_clamp(value, -most, most);
+    k.stops = (d < -limit) | (d > limit) | (value < -most) | (value > most);
     k.loss = k.seen;
-    k.slope = stops ? 0.0f : slope;
+    k.slope = k.stops ? 0.0f : slope;
     k.ratio_slope = 0.0f;
-    if (a->d.kl_weight == MERIT_POLICY_KL_WEIGHT_ONE) return k;
     // K3' + K3 = -d exactly
-    const int is_k3 =
-        kind == MERIT_POLICY_KL_K3 && a->d.kl_gradient == MERIT_POLICY_KL_GRADIENT_OWN;
-    const float both = is_k3 ? -x : m_add(slope, k.seen);
-    const float apart = m_mul(r.value, slope);
-    const float together = r.inside && !through ? m_mul(r.value, both) : apart;
+    k.both = (a->d.kl == MERIT_POLICY_KL_K3) & !squared ? -x : m_add(slope, k.seen);
+    return k;
+}
+
+// KL r. through: rho is that of the sequence and gradients go through it, so they are kept apart.
+MERIT_HD static inline merit_policy_kl_value
+merit_policy_kl_by_ratio(merit_policy_kl_value k, merit_policy_ratio r, int through)
+{
+    const float apart = m_mul(r.value, k.slope);
+    const float together = r.inside & !through ? m_mul(r.value, k.both) : apart;
     k.loss = m_mul(r.value, k.seen);
-    k.slope = stops ? 0.0f : together;
-    k.ratio_slope = stops | !r.inside | !through ? 0.0f : k.loss;
+    k.slope = k.stops ? 0.0f : together;
+    k.ratio_slope = k.stops | !r.inside | !through ? 0.0f : k.loss;
     return k;
 }
 
@@ -338,7 +357,7 @@ MERIT_HD static inline uint32_t merit_policy_ratio_flags(const merit_policy_loss
         below = (s->advantage < 0.0f) & (log_ratio < s->log_low[1]);
         above = (s->advantage > 0.0f) & (log_ratio > s->log_high[0]);
     }
-    const float first = merit_policy_clip_first(a, A, r);
+    const float first = merit_policy_clip_first(A, r, cap);
     const float second = m_mul(-A, merit_policy_clamp(r, low, high));
     const float larger = first >= second ? first : second;
     const int dual =

@@ -1,0 +1,230 @@
+// policy_loss: memory-bound on a device, bound by exponentials on a CPU.
+#include <math.h>
+#include <stdio.h>
+
+#include "accuracy.h"
+#include "movers.h"
+#include "operations.h"
+#include "random.h"
+
+enum { AXIS_PRESET, AXIS_OUTPUTS, AXIS_SEQUENCES, AXIS_LENGTH };
+enum { PPO = 1, GRPO, GSPO };
+enum { GRADIENT = 1, STATS };
+enum { LOGPROB, OLD, REF, ADVANTAGES, MASK, GRADIENTS, LOSS, STATISTICS }; // arrays
+
+static const char *const presets[] = {"ppo", "grpo", "gspo"};
+static const char *const outputs[] = {"gradient", "stats"};
+static const bench_axis axes[] = {
+    {"preset", presets}, {"outputs", outputs}, {"sequences", NULL}, {"length", NULL}, {NULL, NULL}};
+
+static const bench_sweep sweeps[] = {
+    {{{PPO, GRPO, GSPO}, {GRADIENT, STATS}, {64}, {1024}}, BENCH_QUICK},
+    {{{PPO, GRPO}, {GRADIENT}, {1024}, {1024}}, BENCH_EACH_ISA},
+    {{{PPO, GRPO, GSPO}, {GRADIENT, STATS}, {8192}, {2048}}, 0},
+    {{{0}}, 0},
+};
+
+static int64_t num_tokens(bench_point p)
+{
+    return p.v[AXIS_SEQUENCES] * p.v[AXIS_LENGTH];
+}
+
+static bench_work work(bench_point p)
+{
+    const double tokens = (double)num_tokens(p);
+    const double inputs = p.v[AXIS_PRESET] == GRPO ? 13 : 9; // logprob, old, ref; mask
+    return (bench_work){
+        .items = tokens, .bytes_read = inputs * tokens, .bytes_written = 4 * tokens};
+}
+
+// Log-ratios of deviation 0.1, one token of eight masked.
+static bool setup(bench_case *c)
+{
+    const int64_t tokens = num_tokens(c->point);
+    const int64_t sequences = c->point.v[AXIS_SEQUENCES];
+    const size_t bytes = (size_t)tokens * sizeof(float);
+    void *arrays[5];
+    bench_add_input(c, bytes, &arrays[LOGPROB]);
+    bench_add_input(c, bytes, &arrays[OLD]);
+    bench_add_input(c, c->point.v[AXIS_PRESET] == GRPO ? bytes : sizeof(float), &arrays[REF]);
+    bench_add_input(c, (size_t)sequences * sizeof(float), &arrays[ADVANTAGES]);
+    bench_add_input(c, (size_t)tokens, &arrays[MASK]);
+    bench_add_output(c, bytes);
+    bench_add_output(c, sizeof(double));
+    if (c->point.v[AXIS_OUTPUTS] == STATS) bench_add_output(c, sizeof(merit_policy_stats));
+    float *const lp = arrays[LOGPROB], *const old = arrays[OLD], *const ref = arrays[REF];
+    for (int64_t t = 0; t < tokens; t++) {
+        lp[t] = -fabsf(bench_normal(c->seed, (uint64_t)t));
+        old[t] = lp[t] + 0.1f * bench_normal(c->seed ^ 0x6f6c6471u, (uint64_t)t);
+        if (c->point.v[AXIS_PRESET] == GRPO) {
+            ref[t] = lp[t] + 0.1f * bench_normal(c->seed ^ 0x72656671u, (uint64_t)t);
+        }
+        ((uint8_t *)arrays[MASK])[t] =
+            bench_random(c->seed ^ 0x6d61736bu, (uint64_t)t) % 8 != 0 ? 1 : 0;
+    }
+    for (int64_t i = 0; i < sequences; i++) {
+        ((float *)arrays[ADVANTAGES])[i] = bench_normal(c->seed ^ 0x61647671u, (uint64_t)i);
+    }
+    snprintf(c->data, sizeof c->data, "generated");
+    return true;
+}
+
+// Calls ---------------------------------------------------------------------------------------------
+
+typedef struct call {
+    merit_policy_loss_desc desc;
+    merit_policy_loss_io io;
+} call;
+_Static_assert(sizeof(call) <= BENCH_CALL_BYTES, "BENCH_CALL_BYTES is too small");
+
+static merit_status bind(const bench_case *c, const bench_buffers *buffers, bench_call *bound)
+{
+    call *const made = (call *)bound;
+    merit_status status = merit_policy_loss_desc_init(&made->desc, sizeof made->desc);
+    if (status != MERIT_STATUS_OK) return status;
+    status = merit_policy_loss_preset(presets[c->point.v[AXIS_PRESET] - 1], &made->desc);
+    const int64_t sequences = c->point.v[AXIS_SEQUENCES];
+    made->desc.num_tokens = num_tokens(c->point);
+    made->desc.sequences.num_groups = sequences;
+    made->desc.sequences.group_size = c->point.v[AXIS_LENGTH];
+    made->desc.denominator =
+        (double)(c->point.v[AXIS_PRESET] == PPO ? num_tokens(c->point) : sequences);
+    made->io = (merit_policy_loss_io){.struct_size = sizeof made->io,
+                                      .logprob = buffers->array[LOGPROB],
+                                      .old = buffers->array[OLD],
+                                      .advantages = buffers->array[ADVANTAGES],
+                                      .mask = buffers->array[MASK],
+                                      .grad_logprob = buffers->array[GRADIENTS],
+                                      .loss = buffers->array[LOSS]};
+    if (c->point.v[AXIS_PRESET] == GRPO) made->io.ref = buffers->array[REF];
+    if (c->point.v[AXIS_OUTPUTS] == STATS) made->io.stats = buffers->array[STATISTICS];
+    return status;
+}
+
+static merit_status workspace(merit_context *ctx, const bench_call *bound, size_t *bytes)
+{
+    return merit_policy_loss_workspace(ctx, &((const call *)bound)->desc, bytes);
+}
+
+static merit_status run(merit_context *ctx, const bench_call *bound, void *scratch,
+                        size_t scratch_bytes, merit_stream stream)
+{
+    const call *const made = (const call *)bound;
+    return merit_policy_loss(ctx, &made->desc, &made->io, scratch, scratch_bytes, stream);
+}
+
+// Reference and peer: the textbook formula, token by token, in double -----------------------------------
+
+// Writes the gradients of sequence i and returns its loss.
+static double one_sequence(const bench_case *c, void *const *arrays, int64_t i, float *gradients,
+                           double *exact)
+{
+    const int64_t preset = c->point.v[AXIS_PRESET], n = c->point.v[AXIS_LENGTH];
+    const float *const lp = (const float *)arrays[LOGPROB] + i * n;
+    const float *const old = (const float *)arrays[OLD] + i * n;
+    const float *const ref = (const float *)arrays[REF] + (preset == GRPO ? i * n : 0);
+    const uint8_t *const mask = (const uint8_t *)arrays[MASK] + i * n;
+    const double A = ((const float *)arrays[ADVANTAGES])[i];
+    const double low = preset == GSPO ? (double)(1.0f - 3e-4f) : (double)0.8f;
+    const double high = preset == GSPO ? (double)(1.0f + 4e-4f) : (double)1.2f;
+    double valid = 0, sum = 0, loss = 0;
+    for (int64_t t = 0; t < n; t++) {
+        valid += mask[t] != 0;
+        if (preset == GSPO && mask[t]) sum += (double)lp[t] - old[t];
+    }
+    const double D =
+        preset == PPO ? (double)num_tokens(c->point) : (double)c->point.v[AXIS_SEQUENCES] * valid;
+    const double shared = valid > 0 ? exp(sum / valid) : 1;
+    for (int64_t t = 0; t < n; t++) {
+        double g = 0;
+        if (mask[t]) {
+            const double r = preset == GSPO ? shared : exp((double)lp[t] - old[t]);
+            const double clipped = r < low ? low : r > high ? high : r;
+            const double first = -A * r, second = -A * clipped;
+            loss += first >= second ? first : second;
+            g = first >= second ? -A * r : 0;
+            if (preset == GRPO) {
+                const double d = (double)ref[t] - lp[t];
+                loss += 0.04 * (exp(d) - d - 1);
+                g -= 0.04 * (exp(d) - 1);
+            }
+        }
+        if (gradients != NULL) gradients[t] = (float)(g / D);
+        if (exact != NULL) exact[t] = g / D;
+    }
+    return valid > 0 ? loss / D : 0;
+}
+
+static bool check(const bench_case *c, const bench_buffers *results, bench_error *error)
+{
+    enum { LONGEST = 4096 };
+    const int64_t n = c->point.v[AXIS_LENGTH], sequences = c->point.v[AXIS_SEQUENCES];
+    const float *const gradients = results->array[GRADIENTS];
+    void *arrays[5];
+    double exact[LONGEST], sum = 0;
+    bool good = n <= LONGEST;
+    for (int k = 0; k < 5; k++)
+        arrays[k] = c->arrays[k].host;
+    for (int64_t i = 0; i < sequences && good; i++) {
+        sum += one_sequence(c, arrays, i, NULL, exact);
+        double largest = 0;
+        for (int64_t t = 0; t < n; t++)
+            largest = fmax(largest, fabs(exact[t]));
+        // a log-ratio at a bound may round to the other side: such a gradient is left out
+        for (int64_t t = 0; t < n; t++) {
+            const int64_t at = i * n + t;
+            const double r =
+                exp((double)((float *)arrays[LOGPROB])[at] - (double)((float *)arrays[OLD])[at]);
+            if (fabs(r - 0.8) < 1e-6 || fabs(r - 1.2) < 1e-6) continue;
+            good &= bench_check_f32(error, at, gradients[at], exact[t], 6, 1e-6 * largest);
+        }
+    }
+    const double loss = *(const double *)results->array[LOSS];
+    if (!(fabs(loss - sum) <= 1e-6 * (1 + fabs(sum)))) {
+        if (error->text[0] == '\0') {
+            snprintf(error->text, sizeof error->text, "loss is %.9g, expected %.9g", loss, sum);
+        }
+        good = false;
+    }
+    return good;
+}
+
+typedef struct peer_state {
+    const bench_case *c;
+    const bench_buffers *buffers;
+} peer_state;
+
+static void peer_sequences(void *state, int64_t begin, int64_t end)
+{
+    const peer_state *const p = state;
+    float *const gradients = p->buffers->array[GRADIENTS];
+    double loss = 0;
+    for (int64_t i = begin; i < end; i++) {
+        loss += one_sequence(p->c, p->buffers->array, i, gradients + i * p->c->point.v[AXIS_LENGTH],
+                             NULL);
+    }
+    if (begin == 0) *(double *)p->buffers->array[LOSS] = loss;
+}
+
+static void peer(const bench_case *c, const bench_buffers *buffers, int num_threads)
+{
+    peer_state state = {c, buffers};
+    bench_parallel(num_threads, c->point.v[AXIS_SEQUENCES], 1, peer_sequences, &state);
+}
+
+const bench_op bench_policy_loss = {
+    .name = "policy_loss",
+    .item = "token",
+    .model =
+        "logprob, old (grpo: ref) f32 [T], mask u8 [T] to gradient f32 [T], loss f64: 9 (13) bytes "
+        "read and 4 written per token; stats adds 216 bytes",
+    .axes = axes,
+    .sweeps = sweeps,
+    .work = work,
+    .setup = setup,
+    .bind = bind,
+    .workspace = workspace,
+    .run = run,
+    .check = check,
+    .peer = peer,
+};
