@@ -114,7 +114,7 @@ static void policy_mismatch(const merit_policy_loss_args *restrict a,
 {
     if (a->reads_rollout) {
         for (int j = 0; j < p->count; j++) {
-            p->gap[j] = merit_policy_gap(a, p->lp[j], p->old[j], p->rollout[j]);
+            p->gap[j] = merit_policy_gap(&a->d, p->lp[j], p->old[j], p->rollout[j]);
         }
     }
     if (a->d.mismatch_level == MERIT_POLICY_LEVEL_NONE) {
@@ -139,7 +139,7 @@ static void policy_mismatch(const merit_policy_loss_args *restrict a,
     }
     if (a->d.reject_level == MERIT_POLICY_LEVEL_TOKEN) {
         for (int j = 0; j < p->count; j++) {
-            const float m = merit_policy_reject_log(a, p->lp[j], p->old[j], p->rollout[j]);
+            const float m = merit_policy_reject_log(&a->d, p->lp[j], p->old[j], p->rollout[j]);
             p->kept[j] = merit_policy_kept(a, merit_policy_importance(m), p->advantage[j]);
         }
     } else if (a->d.reject_level != MERIT_POLICY_LEVEL_NONE) {
@@ -203,10 +203,14 @@ policy_surrogate_as(const merit_policy_loss_args *restrict a,
                     int32_t kind, int alt, policy_surrogate_values *restrict to)
 {
     const float geometric = s->geometric;
+    const float positive_low = merit_policy_low(a, 1.0f, alt);
+    const float positive_high = merit_policy_high(a, 1.0f, alt);
+    const float negative_low = merit_policy_low(a, -1.0f, alt);
+    const float negative_high = merit_policy_high(a, -1.0f, alt);
     float low[POLICY_CHUNK], high[POLICY_CHUNK];
     for (int j = 0; j < p->count; j++) {
-        low[j] = merit_policy_low(a, p->advantage[j], alt);
-        high[j] = merit_policy_high(a, p->advantage[j], alt);
+        low[j] = p->advantage[j] < 0.0f ? negative_low : positive_low;
+        high[j] = p->advantage[j] < 0.0f ? negative_high : positive_high;
     }
     for (int j = 0; j < p->count; j++) {
         const merit_policy_ratio r = {p->ratio[j], p->inside[j]};

@@ -49,33 +49,32 @@ MERIT_HD static inline float merit_policy_old(const merit_policy_loss_args *a, i
 }
 
 // The log of the mismatch of a token.
-MERIT_HD static inline float merit_policy_gap(const merit_policy_loss_args *a, float lp, float old,
+MERIT_HD static inline float merit_policy_gap(const merit_policy_loss_desc *d, float lp, float old,
                                               float rollout)
 {
-    return m_sub(a->d.mismatch_numerator == MERIT_POLICY_NUMERATOR_CURRENT ? lp : old, rollout);
+    const int current = d->mismatch_numerator == MERIT_POLICY_NUMERATOR_CURRENT;
+    return m_sub(current ? lp : old, rollout);
 }
 
 // The log of the statistic that rejects a token.
-MERIT_HD static inline float merit_policy_reject_log(const merit_policy_loss_args *a, float lp,
+MERIT_HD static inline float merit_policy_reject_log(const merit_policy_loss_desc *d, float lp,
                                                      float old, float rollout)
 {
-    return a->d.reject_source == MERIT_POLICY_REJECT_SOURCE_CURRENT_OLD ? m_sub(lp, old)
-                                                                        : m_sub(old, rollout);
+    const int current = d->reject_source == MERIT_POLICY_REJECT_SOURCE_CURRENT_OLD;
+    return m_sub(current ? lp : old, current ? old : rollout);
 }
 
 // The term of a valid token.
-MERIT_HD static inline double merit_policy_before_term(const merit_policy_loss_args *a,
+MERIT_HD static inline double merit_policy_before_term(const merit_policy_loss_desc *d,
                                                        const merit_policy_sequence *s, int kind,
-                                                       int64_t token)
+                                                       float lp, float old, float rollout,
+                                                       float advantage)
 {
-    const float lp = a->io.logprob[token];
-    const float old = merit_policy_old(a, token);
-    const float rollout = a->reads_rollout ? a->io.rollout[token] : 0.0f;
     switch (kind) {
     case MERIT_POLICY_BEFORE_LOG_RATIO: return (double)m_sub(lp, old);
-    case MERIT_POLICY_BEFORE_MISMATCH: return (double)merit_policy_gap(a, lp, old, rollout);
-    case MERIT_POLICY_BEFORE_REJECT: return (double)merit_policy_reject_log(a, lp, old, rollout);
-    case MERIT_POLICY_BEFORE_ADVANTAGE: return (double)a->io.advantages[token];
+    case MERIT_POLICY_BEFORE_MISMATCH: return (double)merit_policy_gap(d, lp, old, rollout);
+    case MERIT_POLICY_BEFORE_REJECT: return (double)merit_policy_reject_log(d, lp, old, rollout);
+    case MERIT_POLICY_BEFORE_ADVANTAGE: return (double)advantage;
     default: return (double)merit_policy_bounded(s, m_sub(lp, old));
     }
 }

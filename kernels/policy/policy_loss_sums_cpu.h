@@ -141,6 +141,12 @@ static void policy_flags(const merit_policy_loss_args *restrict a,
     }
 }
 
+// Four bits, each to a byte.
+static inline uint32_t policy_spread(uint32_t bits)
+{
+    return (bits & 1) | (bits & 2) << 7 | (bits & 4) << 14 | (bits & 8) << 21;
+}
+
 static void policy_flag_nan(const policy_chunk *p, const float *part, uint32_t *restrict flags)
 {
     for (int j = 0; j < p->count; j++) {
@@ -174,12 +180,19 @@ static void policy_tally(const merit_policy_loss_args *restrict a,
     for (int j = 0; j < p->count; j++) {
         flags[j] = p->valid[j] ? flags[j] : 0;
     }
+    // four counts of at most 128 to a word
+    uint32_t low[3] = {0, 0, 0};
+    for (int j = 0; j < p->count; j++) {
+        low[0] += policy_spread(flags[j]);
+    }
+    for (int j = 0; j < p->count; j++) {
+        low[1] += policy_spread(flags[j] >> 4);
+    }
+    for (int j = 0; j < p->count; j++) {
+        low[2] += policy_spread(flags[j] >> 8);
+    }
     for (int k = 0; k <= MERIT_POLICY_COUNT_TOKENS; k++) {
-        uint32_t count = 0;
-        for (int j = 0; j < p->count; j++) {
-            count += flags[j] >> k & 1;
-        }
-        tally->counts[k] += count;
+        tally->counts[k] += low[k / 4] >> 8 * (k % 4) & 0xffu;
     }
     policy_tally_extremes(p, p->ratio, &tally->extremes[MERIT_POLICY_EXTREME_RATIO_MIN],
                           &tally->extremes[MERIT_POLICY_EXTREME_RATIO_MAX]);

@@ -69,7 +69,7 @@ MERIT_DEVICE PolicyToken policy_token(const PolicyArgs &a, const merit_policy_se
 
     // w keep, then c and k
     t.c = 1.0f;
-    t.gap = merit_policy_gap(&a, lp, old, rollout);
+    t.gap = merit_policy_gap(&d, lp, old, rollout);
     t.mismatch = 1.0f;
     if (d.mismatch_level != MERIT_POLICY_LEVEL_NONE) {
         const bool own = d.mismatch_level == MERIT_POLICY_LEVEL_TOKEN;
@@ -79,7 +79,7 @@ MERIT_DEVICE PolicyToken policy_token(const PolicyArgs &a, const merit_policy_se
     int kept = 1;
     if (d.reject_level != MERIT_POLICY_LEVEL_NONE) {
         const bool own = d.reject_level == MERIT_POLICY_LEVEL_TOKEN;
-        const float m = own ? merit_policy_reject_log(&a, lp, old, rollout) : s.reject;
+        const float m = own ? merit_policy_reject_log(&d, lp, old, rollout) : s.reject;
         kept = merit_policy_kept(&a, merit_policy_importance(m), A);
         if (!kept) t.c = 0.0f;
     }
@@ -246,6 +246,15 @@ MERIT_DEVICE_CALL int64_t policy_count_valid(const PolicyWork<kKind> *w)
     return team_reduce(w->team, mine, [](int64_t x, int64_t y) { return x + y; });
 }
 
+MERIT_DEVICE double policy_before(const PolicyArgs &a, const merit_policy_sequence &s, int kind,
+                                  int64_t i)
+{
+    const float A = kind == MERIT_POLICY_BEFORE_ADVANTAGE ? a.io.advantages[i] : 0.0f;
+    const float rollout = a.reads_rollout ? a.io.rollout[i] : 0.0f;
+    return merit_policy_before_term(&a.d, &s, kind, a.io.logprob[i], merit_policy_old(&a, i),
+                                    rollout, A);
+}
+
 // Canonical sum over the sequence of a term of the valid tokens.
 template <TeamKind kKind>
 MERIT_DEVICE_CALL double policy_sum_before(PolicyWork<kKind> *w, int kind)
@@ -258,7 +267,7 @@ MERIT_DEVICE_CALL double policy_sum_before(PolicyWork<kKind> *w, int kind)
         sum = team_sum(w->team, [&](int slot) {
             const int64_t i = start + team_element(w->team, slot);
             if (i >= span.size || !merit_policy_is_valid(w->a, span.begin + i)) return 0.0;
-            return merit_policy_before_term(w->a, &w->s, kind, span.begin + i);
+            return policy_before(*w->a, w->s, kind, span.begin + i);
         });
         if (is_long && w->team.rank == 0) merit_tile_sum_push(w->stacks, sum);
     }

@@ -349,35 +349,39 @@ MERIT_HD static inline uint32_t merit_policy_ratio_flags(const merit_policy_loss
                                                          float log_ratio, float low, float high)
 {
     const int clips = surrogate == MERIT_POLICY_SURROGATE_CLIP;
-    const int bounds = clips || surrogate == MERIT_POLICY_SURROGATE_DETACHED;
-    const float cap = a->d.ratio_cap > 0.0f ? a->d.ratio_cap : m_inf32();
-    int below = bounds & (A < 0.0f) & (r < low);
-    int above = bounds & (A > 0.0f) & (r > high);
-    if (surrogate == MERIT_POLICY_SURROGATE_GEOMETRIC) {
-        below = (s->advantage < 0.0f) & (log_ratio < s->log_low[1]);
-        above = (s->advantage > 0.0f) & (log_ratio > s->log_high[0]);
-    }
+    const int bounds = clips | (surrogate == MERIT_POLICY_SURROGATE_DETACHED);
+    const int geometric = surrogate == MERIT_POLICY_SURROGATE_GEOMETRIC;
+    const float cap = merit_policy_or_infinite(a->d.ratio_cap);
+    const float dual = merit_policy_or_infinite(a->d.dual_clip);
+    // what is compared with which bounds; nothing lies outside infinite ones
+    const float sign = geometric ? s->advantage : A;
+    const float x = geometric ? log_ratio : r;
+    const float least = geometric ? s->log_low[1] : low;
+    const float most = geometric ? s->log_high[0] : high;
+    const float floor = (bounds | geometric) ? least : -m_inf32();
+    const float ceiling = (bounds | geometric) ? most : m_inf32();
     const float first = merit_policy_clip_first(A, r, cap);
     const float second = m_mul(-A, merit_policy_clamp(r, low, high));
     const float larger = first >= second ? first : second;
-    const int dual =
-        clips & (A < 0.0f) & (a->d.dual_clip > 0.0f) & (m_mul(-A, a->d.dual_clip) < larger);
-    const int clamped = (log_ratio < a->d.log_ratio_min) | (log_ratio > a->d.log_ratio_max);
-    return (uint32_t)below << MERIT_POLICY_COUNT_CLIPPED_LOW |
-           (uint32_t)above << MERIT_POLICY_COUNT_CLIPPED_HIGH |
-           (uint32_t)(clips & (r > cap)) << MERIT_POLICY_COUNT_CAPPED |
-           (uint32_t)dual << MERIT_POLICY_COUNT_DUAL_CLIPPED |
-           (uint32_t)clamped << MERIT_POLICY_COUNT_LOG_CLAMPED;
+    const float far = m_mul(-A, dual);
+    uint32_t flags = 0;
+    flags |= (sign < 0.0f) & (x < floor) ? 1u << MERIT_POLICY_COUNT_CLIPPED_LOW : 0u;
+    flags |= (sign > 0.0f) & (x > ceiling) ? 1u << MERIT_POLICY_COUNT_CLIPPED_HIGH : 0u;
+    if (clips) flags |= r > cap ? 1u << MERIT_POLICY_COUNT_CAPPED : 0u;
+    if (clips) flags |= (A < 0.0f) & (far < larger) ? 1u << MERIT_POLICY_COUNT_DUAL_CLIPPED : 0u;
+    flags |= log_ratio < a->d.log_ratio_min ? 1u << MERIT_POLICY_COUNT_LOG_CLAMPED : 0u;
+    flags |= log_ratio > a->d.log_ratio_max ? 1u << MERIT_POLICY_COUNT_LOG_CLAMPED : 0u;
+    return flags;
 }
 
 MERIT_HD static inline uint32_t merit_policy_mismatch_flags(const merit_policy_loss_args *a,
                                                             float w)
 {
-    const int outside = (w < a->d.mismatch_low) | (w > a->d.mismatch_high);
     const int cuts = a->d.mismatch_rule == MERIT_POLICY_MISMATCH_RULE_TRUNCATE;
     const int masks = a->d.mismatch_rule == MERIT_POLICY_MISMATCH_RULE_MASK;
-    return (uint32_t)(outside & cuts) << MERIT_POLICY_COUNT_TRUNCATED |
-           (uint32_t)(outside & masks) << MERIT_POLICY_COUNT_MASKED;
+    const uint32_t rest = masks ? 1u << MERIT_POLICY_COUNT_MASKED : 0u;
+    const uint32_t flag = cuts ? 1u << MERIT_POLICY_COUNT_TRUNCATED : rest;
+    return (w < a->d.mismatch_low) | (w > a->d.mismatch_high) ? flag : 0u;
 }
 
 #endif

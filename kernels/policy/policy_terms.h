@@ -63,7 +63,8 @@ MERIT_HD static inline merit_policy_totals merit_policy_totals_merge(merit_polic
 // whose neutral element is 0. The words of such values are in the order of the values; NaN is left out.
 MERIT_HD static inline uint32_t merit_policy_low_word(float value)
 {
-    return value == value ? 0x7f800000u - m_bits32(value) : 0;
+    const uint32_t bits = m_bits32(value);
+    return bits > 0x7f800000u ? 0 : 0x7f800000u - bits;
 }
 
 MERIT_HD static inline float merit_policy_low_of(uint32_t word)
@@ -73,7 +74,8 @@ MERIT_HD static inline float merit_policy_low_of(uint32_t word)
 
 MERIT_HD static inline uint32_t merit_policy_high_word(float value)
 {
-    return value == value ? m_bits32(value) + 1u : 0;
+    const uint32_t bits = m_bits32(value);
+    return bits > 0x7f800000u ? 0 : bits + 1u;
 }
 
 MERIT_HD static inline float merit_policy_high_of(uint32_t word)
