@@ -355,6 +355,73 @@ static merit_status score_dense(fault_world *w)
     return score_gradients(w, MERIT_GRAD_LAYOUT_DENSE, 64);
 }
 
+static merit_status policy_losses(fault_world *w, int64_t sequences, int64_t length)
+{
+    merit_policy_loss_desc desc;
+    merit_policy_loss_desc_init(&desc, sizeof desc);
+    desc.num_tokens = sequences * length;
+    desc.sequences.num_groups = sequences;
+    desc.sequences.group_size = length;
+    desc.denominator = 1;
+    const merit_policy_loss_io io = {.struct_size = sizeof io,
+                                     .logprob = w->rewards,
+                                     .advantages = w->rewards,
+                                     .loss = w->loss,
+                                     .grad_logprob = w->advantages,
+                                     .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_policy_loss_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_policy_loss(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status policy_short(fault_world *w)
+{
+    return policy_losses(w, 300, 5);
+}
+
+static merit_status policy_long(fault_world *w)
+{
+    return policy_losses(w, 2, 3000);
+}
+
+static merit_status policy_values(fault_world *w)
+{
+    merit_policy_value_loss_desc desc;
+    merit_policy_value_loss_desc_init(&desc, sizeof desc);
+    desc.num_tokens = 600;
+    desc.sequences.num_groups = 6;
+    desc.sequences.group_size = 100;
+    desc.denominator = 600;
+    const merit_policy_value_loss_io io = {.struct_size = sizeof io,
+                                           .value = w->rewards,
+                                           .old_value = w->rewards,
+                                           .returns = w->rewards,
+                                           .loss = w->loss,
+                                           .grad_value = w->advantages,
+                                           .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_policy_value_loss_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_policy_value_loss(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status policy_counts(fault_world *w)
+{
+    merit_policy_count_desc desc;
+    merit_policy_count_desc_init(&desc, sizeof desc);
+    desc.num_tokens = 600;
+    desc.sequences.num_groups = 6;
+    desc.sequences.group_size = 100;
+    const merit_policy_count_io io = {.struct_size = sizeof io,
+                                      .counts = (merit_policy_counts *)w->moments,
+                                      .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_policy_count_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_policy_count(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -379,6 +446,10 @@ const fault_step fault_steps[] = {
     {"merit_policy_logprob_forward", "short rows", logprobs_short, 0},
     {"merit_policy_logprob_forward", "rows over blocks", logprobs_split, 0},
     {"merit_policy_logprob_backward", "gradients", logprob_gradients, 0},
+    {"merit_policy_loss", "short sequences", policy_short, 0},
+    {"merit_policy_loss", "long sequences", policy_long, 0},
+    {"merit_policy_value_loss", "values", policy_values, 0},
+    {"merit_policy_count", "counts", policy_counts, 0},
     {"merit_score_backward", "rows", score_rows, 0},
     {"merit_score_backward", "dense rows", score_dense, 0},
     {"merit_policy_logprob_merge", "shards", logprob_shards, 0},
