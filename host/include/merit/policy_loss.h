@@ -252,8 +252,13 @@ MERIT_API merit_status merit_policy_loss_workspace(merit_context *ctx,
                                                    size_t *bytes);
 MERIT_API merit_status merit_policy_loss_desc_init(merit_policy_loss_desc *desc, size_t size);
 
-// Overwrites the options, leaves num_tokens, sequences and denominator. NOT_FOUND: no such preset. The
-// README has what D is by each preset's convention.
+// Overwrites the options, leaves num_tokens, sequences and denominator. NOT_FOUND: no such preset. By the
+// stacks' conventions D is
+//   sequences, empty ones included    grpo, trl.grpo, gspo, gmpo, verl.gmpo, rloo.trl, sapo, critique_grpo
+//   sequences that are not empty      gspo_token, verl.gspo
+//   sequences times the longest length that may be sampled    dr_grpo, trl.dr_grpo
+//   valid tokens of this call         trl.bnpo
+//   valid tokens of the global batch  all others
 MERIT_API merit_status merit_policy_loss_preset(const char *name, merit_policy_loss_desc *desc);
 MERIT_API const char *merit_policy_loss_preset_name(int32_t i); // NULL past the last
 
