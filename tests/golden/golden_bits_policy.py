@@ -49,6 +49,9 @@ def write(golden):
             more={"keep_mask": ("U32", mask[:1])})
     logprob(golden, "subset", "ids each", 3, 2100, {"support": "subset", "ld_subset": 9},
             more={"subset_ids": ("I32", [[rng.randrange(2100) for _ in range(9)] for _ in range(3)])})
+    part = {"vocab_begin": 2048, "vocab_total": 8192}
+    logprob(golden, "segments", "sums of the segments of one rank", 3, 5000, {**part, "partials": "segment"})
+    logprob(golden, "shard", "one rank's record", 3, 5000, {**part, "partials": "shard"}, dtype="F32")
     gradient(golden, "bf16", "without entropy", 3, 2070, entropy=False)
     gradient(golden, "bf16_entropy", "with entropy, rows at odd addresses", 3, 2071)
     gradient(golden, "f16", "f16", 2, 1030, dtype="F16")

@@ -233,9 +233,9 @@ void logprob_check(tk_fixture *tk, const logprob_case *c)
     const int unit = d->logit_scale == 1 && d->temperature == 1 && c->temperatures == NULL;
     for (int64_t t = 0; t < T; t++) {
         const float temperature = c->temperatures != NULL ? c->temperatures[t] : d->temperature;
-        const double cap = d->soft_cap > 0 ? 3e-7 * d->soft_cap / temperature : 0;
+        const double cap = d->soft_cap > 0 ? 4e-7 * d->soft_cap / temperature : 0;
         const double spread = o->spread[t] * (unit ? 1.4e-8 : 6e-8);
-        limits[t] = 1.5e-6 + 2 * cap + spread + 0.5 * tk_ulp32(o->logprob[t]);
+        limits[t] = 1.5e-6 + cap + spread + 0.5 * tk_ulp32(o->logprob[t]);
     }
     expect("logprob", r.logprob, o->logprob, limits, T);
     for (int64_t t = 0; t < T; t++) {

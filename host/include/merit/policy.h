@@ -163,14 +163,19 @@ MERIT_API merit_status merit_policy_logprob_forward_workspace(merit_context *ctx
 // argmax -1, of that row alone. A duplicate id counts twice. Counters count rows.
 //
 // Errors: abs(logprob - exact) <= 1.5e-6 + 6e-8 abs(z_max - z_target) + 1/2 ulp, 1.4e-8 in place of 6e-8
-// for logit_scale / temperature = 1; under a soft cap 3e-7 soft_cap / temperature more. lse likewise;
+// for logit_scale / temperature = 1; under a soft cap 4e-7 soft_cap / temperature more. lse likewise;
 // entropy <= 3e-6 (1 + entropy). Temperatures act as if rounded by a relative 6e-8 at most, the same for every
 // output. 2^x is a polynomial of degree 5 of binary32; sums of 2048 logits in binary32, of rows in binary64.
 // Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal. One launch; rows
-// of more than 524288 logits, if there are more than 256 of them, take a memset besides.
+// of more than 524288 logits, if there are more than 256 of them, take a memset besides. Workspace: none,
+// but for at most 256 rows, rows of more than 524288 logits, and SEGMENT: 36 bytes per 2048 logits.
+//
+// With partials, V logits from vocab_begin on are here and K is what of it is here: forward writes the records
+// that merit_policy_logprob_merge turns into results; see there.
 // Statuses: INVALID_ARGUMENT (NULL logits, ld_logits < V, temperature <= 0, logit_scale not finite,
 // soft_cap < 0, MASK without keep_mask, SUBSET without ids, S outside 1..64, ld_mask or ld_subset too
-// small, logprob without targets, mass without FULL, unknown enum value, overlap), WORKSPACE_TOO_SMALL,
+// small, logprob without targets, mass without FULL, results together with partials, a part that leaves
+// vocab_total, unknown enum value, overlap), WORKSPACE_TOO_SMALL,
 // CUDA_ERROR.
 MERIT_API merit_status merit_policy_logprob_forward(merit_context *ctx,
                                                     const merit_policy_logprob_desc *desc,
