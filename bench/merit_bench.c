@@ -13,6 +13,7 @@ static const bench_op *const ops[] = {
     &bench_dominance_pairwise,
     &bench_policy_logprob_forward,
     &bench_policy_logprob_backward,
+    &bench_policy_logprob_merge,
     &bench_policy_loss,
     &bench_policy_value_loss,
     NULL,
