@@ -1,6 +1,10 @@
 // The one list of operations. Included with MERIT_OPERATION(op) defined.
 MERIT_OPERATION(score_forward)
 MERIT_OPERATION(score_backward)
+MERIT_OPERATION(score_finish)
+MERIT_OPERATION(score_readout_forward)
+MERIT_OPERATION(score_readout_backward)
+MERIT_OPERATION(score_regression)
 MERIT_OPERATION(advantage_group)
 MERIT_OPERATION(group_index)
 MERIT_OPERATION(advantage_spread)

@@ -422,6 +422,54 @@ static merit_status policy_counts(fault_world *w)
     return merit_policy_count(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
 }
 
+static merit_status readout_forward(fault_world *w)
+{
+    merit_score_readout_desc desc;
+    merit_score_readout_desc_init(&desc, sizeof desc);
+    desc.num_rows = 8;
+    const merit_score_readout_forward_io io = {.struct_size = sizeof io,
+                                               .inputs = w->rewards,
+                                               .direction = w->rewards,
+                                               .reward = w->advantages};
+    return merit_score_readout_forward(w->ctx, &desc, &io, NULL, 0, NULL);
+}
+
+static merit_status readout_backward(fault_world *w)
+{
+    merit_score_readout_desc desc;
+    merit_score_readout_desc_init(&desc, sizeof desc);
+    desc.num_rows = 8;
+    const merit_score_readout_backward_io io = {.struct_size = sizeof io,
+                                                .inputs = w->rewards,
+                                                .direction = w->rewards,
+                                                .grad_reward = w->rewards,
+                                                .grad_inputs = w->advantages};
+    return merit_score_readout_backward(w->ctx, &desc, &io, NULL, 0, NULL);
+}
+
+static merit_status regression(fault_world *w)
+{
+    merit_score_regression_desc desc;
+    merit_score_regression_desc_init(&desc, sizeof desc);
+    desc.num_rows = 5000;
+    const merit_score_regression_io io = {.struct_size = sizeof io,
+                                          .scores = w->rewards,
+                                          .labels = w->rewards,
+                                          .loss = w->loss,
+                                          .grad_scores = w->advantages};
+    return merit_score_regression(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status finish(fault_world *w)
+{
+    merit_score_finish_desc desc;
+    merit_score_finish_desc_init(&desc, sizeof desc);
+    desc.num_positions = 8;
+    const merit_score_finish_io io = {
+        .struct_size = sizeof io, .tile_sums = (const double *)w->ids, .scores = w->advantages};
+    return merit_score_finish(w->ctx, &desc, &io, NULL, 0, NULL);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -453,6 +501,10 @@ const fault_step fault_steps[] = {
     {"merit_score_backward", "rows", score_rows, 0},
     {"merit_score_backward", "dense rows", score_dense, 0},
     {"merit_policy_logprob_merge", "shards", logprob_shards, 0},
+    {"merit_score_finish", "tile sums", finish, 0},
+    {"merit_score_readout_forward", "directions", readout_forward, 0},
+    {"merit_score_readout_backward", "directions", readout_backward, 0},
+    {"merit_score_regression", "labels", regression, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

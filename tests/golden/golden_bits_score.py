@@ -27,6 +27,29 @@ def backward(golden, name, note, tokens, size, heads, desc=None, dtype="BF16", m
                 {"positions": "all", "num_tokens": tokens, **(desc or {})}, tensors, note)
 
 
+def readouts(golden):
+    rng = random.Random("score readouts")
+    gauss = lambda rows, columns: [[rng.gauss(0, 2) for _ in range(columns)] for _ in range(rows)]  # noqa: E731
+    both = lambda name, desc, tensors, more: (  # noqa: E731
+        golden.case(FOLDER, f"bits_score_readout_{name}", "score_readout_forward", desc, tensors, name),
+        golden.case(FOLDER, f"bits_score_readout_{name}_backward", "score_readout_backward", desc, {**tensors, **more},
+                    name + ", gradients"))
+    ones = Tensor("F32", [1.0, -.5, 2.0])
+    both("linear", {"unit": True}, {"in.inputs": Tensor("F32", gauss(3, 300)), "in.direction": Tensor("F32", gauss(1, 300)[0])},
+         {"in.grad_reward": ones})
+    both("gate", {"kind": "gate", "temperature": 3.0}, {"in.inputs": Tensor("BF16", gauss(3, 19)),
+         "in.gate_logits": Tensor("BF16", gauss(3, 19)), "in.transform": Tensor("F32", gauss(19, 19))}, {"in.grad_reward": ones})
+    both("levels", {"kind": "levels", "num_columns": 9}, {"in.inputs": Tensor("F32", gauss(3, 9))},
+         {"in.grad_mean": ones, "in.grad_variance": ones, "in.grad_entropy": ones})
+    both("quantile", {"kind": "quantile", "sort": True, "num_attributes": 5, "alpha": .3, "num_columns": 95},
+         {"in.inputs": Tensor("F32", gauss(3, 95))}, {"in.grad_mean": Tensor("F32", gauss(3, 5)),
+         "in.grad_cvar": Tensor("F32", gauss(3, 5)), "in.grad_iqr": Tensor("F32", gauss(3, 5))})
+    labels = [[rng.random() if rng.random() < .8 else float("nan") for _ in range(4)] for _ in range(2100)]
+    for link in ("mse", "bce", "huber"):
+        golden.case(FOLDER, "bits_score_regression_" + link, "score_regression", {"link": link, "reduction": "mean_head"},
+                    {"in.scores": Tensor("F32", gauss(2100, 4)), "in.labels": Tensor("F32", labels)}, link)
+
+
 def write(golden):
     backward(golden, "bf16", "bf16, heads behind an affine", 70, 45, 5,
              more={"post_std": ("F32", [.3, 1.7, 2, -1, 11])})
@@ -40,3 +63,4 @@ def write(golden):
                   "post_std": ("F32", [1.5, .1, 3, 7])})
     forward(golden, "routed", "routed heads", 6, 100, 3, {"routed": True}, more={"route": ("I32", [2, 1, 0, 0, 1, 2])})
     forward(golden, "partial", "tile sums of a shard", 2, 2100, 2, {"shard": "partial"})
+    readouts(golden)

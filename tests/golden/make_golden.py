@@ -28,6 +28,7 @@ import golden_preference_list
 import golden_preference_pair
 import golden_rejected
 import golden_score
+import golden_score_readout
 from golden_file import Golden
 
 
@@ -43,7 +44,7 @@ def main(arguments):
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
         for family in (golden_advantage, golden_degenerate, golden_rejected, golden_groups, golden_preference_list,
-                       golden_preference_pair, golden_score, golden_policy_logprob, golden_policy_loss):
+                       golden_preference_pair, golden_score, golden_score_readout, golden_policy_logprob, golden_policy_loss):
             family.write(golden)
     else:
         sys.exit(__doc__)

@@ -10,9 +10,16 @@ extern const case_op case_score_forward, case_score_backward;
 extern const case_op case_policy_logprob_forward, case_policy_logprob_backward,
     case_policy_logprob_merge;
 
+extern const case_op case_score_finish, case_score_readout_forward, case_score_readout_backward,
+    case_score_regression;
+
 static const case_op *const ops[] = {
     &case_score_forward,
     &case_score_backward,
+    &case_score_finish,
+    &case_score_readout_forward,
+    &case_score_readout_backward,
+    &case_score_regression,
     &case_advantage_group,
     &case_group_index,
     &case_advantage_spread,

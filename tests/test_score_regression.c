@@ -1,0 +1,385 @@
+// score_regression and score_finish: hand-worked losses, a plain loop in long double, shards.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "score_case.h"
+
+// Calls -------------------------------------------------------------------------------------------
+
+typedef struct regression {
+    merit_score_regression_desc d;
+    const float *scores, *labels, *row_weight, *alpha;
+    const uint8_t *mask;
+    const double *denominators;
+    int in_place;
+} regression;
+
+typedef struct regression_result {
+    double loss;
+    double *head_loss, *norm, *grad;
+    int64_t *count;
+    merit_diagnostics diagnostics;
+    int launches;
+} regression_result;
+
+static regression make(const float *scores, const float *labels, int64_t P, int32_t K)
+{
+    regression c = {.scores = scores, .labels = labels};
+    cr_assert(merit_score_regression_desc_init(&c.d, sizeof c.d) == MERIT_STATUS_OK);
+    c.d.num_rows = P;
+    c.d.num_heads = K;
+    return c;
+}
+
+static regression_result run(tk_fixture *tk, const regression *c)
+{
+    const int64_t P = c->d.num_rows, K = c->d.num_heads;
+    regression_result r = {.head_loss = calloc((size_t)K, 8), .norm = calloc((size_t)K, 8)};
+    float *const grad = calloc((size_t)(P * K) + 1, sizeof *grad);
+    r.count = calloc((size_t)K, 8);
+    float *const scores = c->in_place ? tk_inout(tk, c->scores, P * K, 4) : NULL;
+    merit_score_regression_io io = {
+        .struct_size = sizeof io,
+        .scores = c->in_place ? scores : tk_input(tk, c->scores, P * K, 4),
+        .labels = tk_input(tk, c->labels, P * K, 4),
+        .mask = tk_input(tk, c->mask, P * K, 1),
+        .row_weight = tk_input(tk, c->row_weight, P, 4),
+        .alpha = tk_input(tk, c->alpha, K, 4),
+        .denominators = tk_input(tk, c->denominators, K, 8),
+        .loss = tk_output(tk, 1, 8),
+        .head_loss = tk_output(tk, K, 8),
+        .head_count = tk_output(tk, K, 8),
+        .grad_scores = c->in_place ? scores : tk_output(tk, P * K, 4),
+        .grad_norm_sq = tk_output(tk, K, 8),
+        .diagnostics = tk_inout(tk, &r.diagnostics, 1, sizeof r.diagnostics)};
+    size_t bytes = 0;
+    tk_expect_ok(tk->ctx, merit_score_regression_workspace(tk->ctx, &c->d, &bytes));
+    void *const workspace = tk_workspace(tk, bytes);
+    tk_launches(tk);
+    tk_expect_ok(tk->ctx, merit_score_regression(tk->ctx, &c->d, &io, workspace, bytes, NULL));
+    r.launches = tk_launches(tk);
+    tk_read(tk, io.loss, &r.loss, 1, 8);
+    tk_read(tk, io.head_loss, r.head_loss, K, 8);
+    tk_read(tk, io.head_count, r.count, K, 8);
+    tk_read(tk, io.grad_norm_sq, r.norm, K, 8);
+    tk_read(tk, io.grad_scores, grad, P * K, 4);
+    tk_read(tk, io.diagnostics, &r.diagnostics, 1, sizeof r.diagnostics);
+    r.grad = score_widened(grad, P * K);
+    free(grad);
+    tk_release(tk);
+    return r;
+}
+
+static void release(regression_result *r)
+{
+    free(r->head_loss), free(r->norm), free(r->grad), free(r->count);
+}
+
+// By hand -----------------------------------------------------------------------------------------
+
+static const float hand_scores[6] = {1, 2, .5f, 0, -1, 3};
+static const float hand_labels[6] = {0, NAN, 1, NAN, 1, 1};
+
+static void expect(tk_fixture *tk, const regression *c, double loss, const double *grad)
+{
+    regression_result r = run(tk, c);
+    tk_expect_close(&r.loss, &loss, 1, 0, 2e-7);
+    tk_expect_close(r.grad, grad, 6, 1e-9, 2e-7);
+    release(&r);
+}
+
+TK_TEST(score_regression, matches_hand_worked_losses)
+{
+    regression c = make(hand_scores, hand_labels, 2, 3);
+    c.d.reduction = MERIT_REGRESSION_SUM;
+    expect(tk, &c, 9.25, (double[]){2, 0, -1, 0, -4, 4});
+    c.d.reduction = MERIT_REGRESSION_MEAN_VALID;
+    expect(tk, &c, 2.3125, (double[]){.5, 0, -.25, 0, -1, 1});
+    c.d.half = 1;
+    expect(tk, &c, 1.15625, (double[]){.25, 0, -.125, 0, -.5, .5});
+    c.d.half = 0;
+    c.d.reduction = MERIT_REGRESSION_MEAN_HEAD;
+    expect(tk, &c, 2.375, (double[]){2.0 / 3, 0, -1.0 / 6, 0, -4.0 / 3, 2.0 / 3});
+    regression_result r = run(tk, &c);
+    tk_expect_close(r.head_loss, ((double[]){1, 4, 2.125}), 3, 0, 0);
+    tk_expect_close(r.norm, ((double[]){4, 16, 17}), 3, 0, 0);
+    TK_EXPECT(r.count[0] == 1 && r.count[1] == 1 && r.count[2] == 2, "counts");
+    release(&r);
+    c.d.reduction = MERIT_REGRESSION_MEAN_ROW;
+    expect(tk, &c, 4.625, (double[]){1, 0, -.5, 0, -2, 2});
+    c.d.reduction = MERIT_REGRESSION_SUM;
+    c.d.link = MERIT_REGRESSION_BCE;
+    expect(tk, &c, 3.149187710790,
+           (double[]){0.73105857863, 0, -0.377540668798, 0, -0.73105857863, -0.047425873178});
+    c.d.link = MERIT_REGRESSION_HUBER;
+    expect(tk, &c, 3.625, (double[]){1, 0, -.5, 0, -1, 1});
+    const double given[3] = {2, 4, 8};
+    const float alpha[3] = {1, 2, 4};
+    c.d.link = MERIT_REGRESSION_MSE;
+    c.d.reduction = MERIT_REGRESSION_GIVEN;
+    c.denominators = given;
+    c.alpha = alpha;
+    expect(tk, &c, 4.625, (double[]){1, 0, -.5, 0, -2, 2});
+}
+
+TK_TEST(score_regression, missing_labels_are_not_read_as_numbers)
+{
+    const float scores[6] = {1, NAN, .5f, INFINITY, NAN, NAN};
+    const float labels[6] = {0, NAN, 1, -100, -100, 1};
+    const uint8_t mask[6] = {1, 1, 1, 1, 1, 0};
+    regression c = make(scores, labels, 2, 3);
+    cr_assert(merit_score_regression_preset("aligner.regression", &c.d) == MERIT_STATUS_OK);
+    c.mask = mask;
+    for (c.in_place = 0; c.in_place < 2; c.in_place++) {
+        expect(tk, &c, .625, (double[]){1, 0, -.5, 0, 0, 0});
+    }
+}
+
+TK_TEST(score_regression, no_label_at_all_is_zero_and_counted)
+{
+    const float labels[6] = {NAN, NAN, NAN, NAN, NAN, NAN};
+    regression c = make(hand_scores, labels, 2, 3);
+    for (int32_t reduction = 0; reduction < 4; reduction++) {
+        c.d.reduction = reduction;
+        regression_result r = run(tk, &c);
+        TK_EXPECT(r.loss == 0 && r.grad[0] == 0 && r.head_loss[1] == 0, "zeros");
+        TK_EXPECT(r.diagnostics.count[MERIT_COUNTER_EMPTY_STATISTICS] == 1, "counted");
+        release(&r);
+    }
+    c.d.num_rows = 0;
+    regression_result r = run(tk, &c);
+    TK_EXPECT(r.loss == 0 && r.count[2] == 0, "no rows");
+    release(&r);
+}
+
+TK_TEST(score_regression, bad_targets_are_nan_in_their_head)
+{
+    const float labels[6] = {0, 1, 1.5f, NAN, 1, 1};
+    regression c = make(hand_scores, labels, 2, 3);
+    cr_assert(merit_score_regression_preset("unimod", &c.d) == MERIT_STATUS_OK);
+    regression_result r = run(tk, &c);
+    TK_EXPECT(isnan(r.grad[2]) && isnan(r.head_loss[2]) && !isnan(r.head_loss[1]),
+              "the third head");
+    TK_EXPECT(r.diagnostics.count[MERIT_COUNTER_BAD_TARGET] == 1, "counted");
+    release(&r);
+}
+
+// A plain loop ------------------------------------------------------------------------------------
+
+static void check(tk_fixture *tk, int64_t P, int32_t K, uint64_t seed)
+{
+    tk_case("%lld rows, %d heads, seed %d", (long long)P, K, (int)seed);
+    tk_random random = {.state = seed};
+    float *const scores = score_random_values(&random, P * K);
+    float *const labels = score_random_values(&random, P * K);
+    float *const weight = score_random_values(&random, P);
+    float *const alpha = score_random_values(&random, K);
+    uint8_t *const mask = calloc((size_t)(P * K), 1);
+    regression c = make(scores, labels, P, K);
+    c.d.link = (int32_t)(seed % 3);
+    c.d.reduction = (int32_t)tk_below(&random, 4);
+    c.d.huber_delta = 1.5f;
+    c.d.half = tk_chance(&random, .5);
+    c.d.use_sentinel = 1;
+    c.d.sentinel = .5f;
+    for (int64_t i = 0; i < P * K; i++) {
+        mask[i] = (uint8_t)tk_chance(&random, .8);
+        if (c.d.link == MERIT_REGRESSION_BCE) labels[i] = (float)tk_below(&random, 9) / 8;
+        if (tk_chance(&random, .3)) labels[i] = NAN, scores[i] = NAN;
+    }
+    c.mask = tk_chance(&random, .7) ? mask : NULL;
+    c.row_weight = tk_chance(&random, .7) ? weight : NULL;
+    c.alpha = tk_chance(&random, .7) ? alpha : NULL;
+    regression_result r = run(tk, &c);
+    const int counted = c.d.reduction != MERIT_REGRESSION_SUM;
+    TK_EXPECT(r.launches == 1 + counted || r.launches == -1, "%d launches", r.launches);
+    if (tk->is_first_run) {
+        long double total = 0, loss = 0, size = 0;
+        int64_t rows = 0, heads = 0;
+        int64_t *const counts = calloc((size_t)K, sizeof *counts);
+        for (int64_t p = 0; p < P; p++) {
+            int seen = 0;
+            for (int32_t k = 0; k < K; k++) {
+                const float y = labels[p * K + k];
+                const int valid = !isnan(y) && y != .5f && (c.mask == NULL || mask[p * K + k]);
+                counts[k] += valid;
+                seen |= valid;
+            }
+            rows += seen;
+        }
+        for (int32_t k = 0; k < K; k++) {
+            total += counts[k];
+            heads += counts[k] > 0;
+            TK_EXPECT(r.count[k] == counts[k], "count of head %d", k);
+        }
+        for (int64_t i = 0; i < P * K; i++) {
+            const int64_t p = i / K, k = i % K;
+            const long double s = scores[i], y = labels[i], e = s - y;
+            const int valid = !isnan(labels[i]) && labels[i] != .5f && (c.mask == NULL || mask[i]);
+            double slope = 0, room = 1e-7;
+            if (valid) {
+                const long double D = c.d.reduction == MERIT_REGRESSION_SUM          ? 1
+                                      : c.d.reduction == MERIT_REGRESSION_MEAN_VALID ? total
+                                      : c.d.reduction == MERIT_REGRESSION_MEAN_HEAD
+                                          ? (long double)counts[k] * heads
+                                          : (long double)rows;
+                const long double scale = (c.alpha ? (long double)alpha[k] : 1) / D *
+                                          (c.row_weight ? (long double)weight[p] : 1);
+                long double l = e * e, g = 2 * e;
+                if (c.d.link == MERIT_REGRESSION_MSE && c.d.half) l /= 2, g /= 2;
+                if (c.d.link == MERIT_REGRESSION_BCE) {
+                    l = log1pl(expl(s)) - y * s;
+                    g = 1 / (1 + expl(-s)) - y;
+                }
+                if (c.d.link == MERIT_REGRESSION_HUBER) {
+                    l = fabsl(e) <= 1.5L ? e * e / 2 : 1.5L * (fabsl(e) - .75L);
+                    g = fmaxl(-1.5L, fminl(1.5L, e));
+                }
+                loss += scale * l;
+                size += fabsl(scale * l);
+                slope = (double)(scale * g);
+                room *= 1 + fabs((double)scale);
+            }
+            tk_expect_close(&r.grad[i], &slope, 1, room, 2e-7); // sigmoid minus label
+        }
+        const double expected = (double)loss;
+        tk_expect_close(&r.loss, &expected, 1, 2e-7 * (double)size, 1e-12);
+        free(counts);
+    }
+    release(&r);
+    free(scores), free(labels), free(weight), free(alpha), free(mask);
+}
+
+TK_TEST(score_regression, matches_a_plain_loop)
+{
+    static const int64_t rows[] = {1, 2, 33, 255, 257, 700};
+    for (int i = 0; i < 18; i++) {
+        check(tk, rows[i % 6], 1 + i % 5, (uint64_t)i);
+    }
+    check(tk, 4099, 3, 100);
+    check(tk, 3, 300, 101);
+}
+
+TK_TEST(score_regression, mistakes_are_named)
+{
+    static const char *const words[] = {"num_rows|-1",          "num_heads|0",    "link|3",
+                                        "huber_delta",          "reduction|5",    "score_stride|1",
+                                        "denominators is NULL", "labels is NULL", "half|2"};
+    for (int i = 0; i < 9; i++) {
+        regression c = make(hand_scores, hand_labels, 2, 3);
+        switch (i) {
+        case 0: c.d.num_rows = -1; break;
+        case 1: c.d.num_heads = 0; break;
+        case 2: c.d.link = 3; break;
+        case 3: c.d.huber_delta = 0; break;
+        case 4: c.d.reduction = 5; break;
+        case 5: c.d.score_stride = 1; break;
+        case 6: c.d.reduction = MERIT_REGRESSION_GIVEN; break;
+        case 7: c.labels = NULL; break;
+        default: c.d.half = 2; break;
+        }
+        const merit_score_regression_io io = {.struct_size = sizeof io,
+                                              .scores = tk_input(tk, hand_scores, 6, 4),
+                                              .labels = tk_input(tk, c.labels, 6, 4)};
+        void *const workspace = tk_workspace(tk, 1 << 14);
+        tk_expect_rejected(tk->ctx,
+                           merit_score_regression(tk->ctx, &c.d, &io, workspace, 1 << 14, NULL),
+                           MERIT_STATUS_INVALID_ARGUMENT, words[i]);
+        tk_release(tk);
+    }
+}
+
+// score_finish ------------------------------------------------------------------------------------
+
+// Hidden states cut at 2048 and 4096: the bits of one rank.
+TK_TEST(score_finish, shards_give_the_bits_of_one_rank)
+{
+    enum { T = 4, H = 4100, K = 3, TILES = 3 };
+    tk_random random = {.state = 5};
+    float *const hidden = score_random_values(&random, T * H);
+    float *const weight = score_random_values(&random, K * H);
+    const float bias[K] = {.1f, .2f, .3f}, mean[K] = {1, 2, 3}, std[K] = {3, .7f, 1};
+    const uint8_t mask[T] = {1, 0, 1, 1};
+    const int32_t route[T] = {0, 1, 2, 1};
+    for (int routed = 0; routed < 2; routed++) {
+        score_case c = score_make(hidden, T, 0, H, weight, K, MERIT_POSITIONS_ALL);
+        c.d.routed = routed;
+        c.io.mask = mask;
+        c.io.route = routed ? route : NULL;
+        score_case whole = c;
+        whole.io.bias = bias, whole.io.post_mean = mean, whole.io.post_std = std;
+        score_result one = score_run(tk, &whole);
+        const int64_t C = one.C;
+        double *const tiles = calloc((size_t)(TILES * T * C), sizeof *tiles);
+        for (int rank = 0; rank < 2; rank++) { // elements [0, 2048) and [2048, 4100)
+            const int32_t first = rank * 2048, size = rank ? H - 2048 : 2048;
+            float *const x = calloc(T * H, sizeof *x), *const w = calloc(K * H, sizeof *w);
+            for (int i = 0; i < T * size; i++) {
+                x[i] = hidden[i / size * H + first + i % size];
+            }
+            for (int i = 0; i < K * size; i++) {
+                w[i] = weight[i / size * H + first + i % size];
+            }
+            score_case shard = c;
+            shard.hidden = x, shard.weight = w;
+            shard.d.hidden_size = size;
+            shard.d.shard = MERIT_SCORE_SHARD_PARTIAL;
+            score_result part = score_run(tk, &shard);
+            memcpy(tiles + rank * T * C, part.tile_sums,
+                   (size_t)((rank ? 2 : 1) * T * C) * sizeof *tiles);
+            score_free(&part);
+            free(x), free(w);
+        }
+        merit_score_finish_desc d;
+        cr_assert(merit_score_finish_desc_init(&d, sizeof d) == MERIT_STATUS_OK);
+        d.num_tiles = TILES, d.num_positions = T, d.num_heads = K, d.routed = routed;
+        const merit_score_finish_io io = {.struct_size = sizeof io,
+                                          .tile_sums = tk_input(tk, tiles, TILES * T * C, 8),
+                                          .found_positions = tk_input(tk, one.positions, T, 8),
+                                          .bias = tk_input(tk, bias, K, 4),
+                                          .post_mean = tk_input(tk, mean, K, 4),
+                                          .post_std = tk_input(tk, std, K, 4),
+                                          .route = routed ? tk_input(tk, route, T, 4) : NULL,
+                                          .scores = tk_output(tk, T * C, 4)};
+        tk_expect_ok(tk->ctx, merit_score_finish(tk->ctx, &d, &io, NULL, 0, NULL));
+        float scores[T * K];
+        tk_read(tk, io.scores, scores, T * C, 4);
+        tk_expect_bits(scores, one.scores, T * C, 4);
+        tk_release(tk);
+        score_free(&one);
+        free(tiles);
+    }
+    free(hidden), free(weight);
+}
+
+TK_TEST(score_finish, mistakes_are_named_and_positions_without_a_token_keep_their_value)
+{
+    merit_score_finish_desc d;
+    merit_score_finish_desc_init(&d, sizeof d);
+    const double tiles[4] = {1, 2, 3, 4};
+    const int64_t found[4] = {7, MERIT_POSITION_EMPTY, MERIT_POSITION_MASKED, MERIT_POSITION_BAD};
+    d.num_positions = 4;
+    d.empty_value = -5;
+    merit_score_finish_io io = {.struct_size = sizeof io,
+                                .tile_sums = tk_input(tk, tiles, 4, 8),
+                                .found_positions = tk_input(tk, found, 4, 8),
+                                .scores = tk_output(tk, 4, 4)};
+    tk_expect_ok(tk->ctx, merit_score_finish(tk->ctx, &d, &io, NULL, 0, NULL));
+    float scores[4];
+    tk_read(tk, io.scores, scores, 4, 4);
+    double *const wide = score_widened(scores, 4);
+    tk_expect_close(wide, ((double[]){1, -5, 0, NAN}), 4, 0, 0);
+    free(wide);
+    merit_score_finish_desc bad = d;
+    bad.num_tiles = 0;
+    tk_expect_rejected(tk->ctx, merit_score_finish(tk->ctx, &bad, &io, NULL, 0, NULL),
+                       MERIT_STATUS_INVALID_ARGUMENT, "num_tiles|0");
+    bad = d, bad.routed = 1;
+    tk_expect_rejected(tk->ctx, merit_score_finish(tk->ctx, &bad, &io, NULL, 0, NULL),
+                       MERIT_STATUS_INVALID_ARGUMENT, "route is NULL");
+    io.tile_sums = NULL;
+    tk_expect_rejected(tk->ctx, merit_score_finish(tk->ctx, &d, &io, NULL, 0, NULL),
+                       MERIT_STATUS_INVALID_ARGUMENT, "tile_sums is NULL");
+    tk_release(tk);
+}
