@@ -20,6 +20,7 @@ MERIT_HD static inline bool needs_fold(const PolicyArgs &a)
 
 MERIT_DEVICE void write_outside(const PolicyArgs &a)
 {
+    if (!policy_has_outputs(a)) return;
     const merit_policy_outside o = merit_policy_outside_of(&a.layout);
     const int64_t count = o.before + (a.layout.num_tokens - o.after);
     const int64_t step = (int64_t)gridDim.x * kThreads;

@@ -149,16 +149,23 @@ MERIT_DEVICE void policy_add(const PolicyArgs &a, const PolicyToken &t, double *
 {
     acc[MERIT_POLICY_CELL_POLICY] =
         m_add64(acc[MERIT_POLICY_CELL_POLICY], policy_product(t.c, t.policy));
-    acc[MERIT_POLICY_CELL_KL] = m_add64(acc[MERIT_POLICY_CELL_KL], policy_product(t.k, t.kl));
-    acc[MERIT_POLICY_CELL_ENTROPY] =
-        m_add64(acc[MERIT_POLICY_CELL_ENTROPY], policy_product(t.k, t.entropy_part));
-    double slope = acc[MERIT_POLICY_CELL_SLOPE];
-    if (t.c != 0.0f && t.through) slope = m_add64(slope, policy_product(t.c, t.ratio_slope));
-    if (t.k != 0.0f) {
-        const double weight = policy_product(a.d.kl_coef, t.k);
-        slope = m_add64(slope, m_mul64(weight, (double)t.kl_ratio_slope));
+    // binary64 is dear on some devices
+    if (a.d.kl_coef > 0.0f) {
+        acc[MERIT_POLICY_CELL_KL] = m_add64(acc[MERIT_POLICY_CELL_KL], policy_product(t.k, t.kl));
     }
-    acc[MERIT_POLICY_CELL_SLOPE] = slope;
+    if (a.d.entropy_coef != 0.0f) {
+        acc[MERIT_POLICY_CELL_ENTROPY] =
+            m_add64(acc[MERIT_POLICY_CELL_ENTROPY], policy_product(t.k, t.entropy_part));
+    }
+    if (a.goes_through) {
+        double slope = acc[MERIT_POLICY_CELL_SLOPE];
+        if (t.c != 0.0f && t.through) slope = m_add64(slope, policy_product(t.c, t.ratio_slope));
+        if (t.k != 0.0f && a.d.kl_coef > 0.0f) {
+            const double weight = policy_product(a.d.kl_coef, t.k);
+            slope = m_add64(slope, m_mul64(weight, (double)t.kl_ratio_slope));
+        }
+        acc[MERIT_POLICY_CELL_SLOPE] = slope;
+    }
     if (!kStats) return;
     const double seen[MERIT_POLICY_CELLS - MERIT_POLICY_CELL_RATIO] = {
         (double)t.ratio,
@@ -223,11 +230,17 @@ MERIT_DEVICE void policy_fill_token(const PolicyArgs &a, int64_t i, float value)
     if (a.io.token_loss != NULL) a.io.token_loss[i] = value;
 }
 
+MERIT_HD static inline bool policy_has_outputs(const PolicyArgs &a)
+{
+    return a.io.grad_logprob != NULL || a.io.grad_entropy != NULL || a.io.token_loss != NULL;
+}
+
 // Sequences ---------------------------------------------------------------------------------------
 
 template <TeamKind kKind>
 MERIT_DEVICE void policy_fill(const PolicyWork<kKind> *w, int64_t begin, int64_t count, float value)
 {
+    if (!policy_has_outputs(*w->a)) return;
     for (int64_t i = w->team.rank; i < count; i += w->team.width) {
         policy_fill_token(*w->a, begin + i, value);
     }
