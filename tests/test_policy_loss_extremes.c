@@ -148,16 +148,27 @@ TK_TEST(policy_loss, equality_counts_as_unclipped)
         TK_EXPECT(r.stats.clipped_low == 0 && r.stats.clipped_high == 0, "counted");
         plc_free(&r);
     }
-    // the binary32 whose exp rounds to 1.2f and 0.8f
-    const float bounds[] = {0.8f, 1.2f};
-    for (int n = 0; n < 2; n++) {
-        const float up[] = {(float)log((double)bounds[n])}, A[] = {n ? 1.0f : -1.0f};
+    // bounds that are the ratio itself, as the call computes it
+    for (int n = 0; n < 6; n++) {
+        const float up[] = {n == 1 ? -0.3f : 0.3f}, A[] = {n == 0 || n == 5 ? 1.0f : -1.0f};
         policy_case c = plc_one(NULL, 1, up, old, A);
+        c.d.ratio_low = 0, c.d.ratio_high = 100;
         policy_result r = plc_run(tk, &c);
-        if (r.stats.ratio_max == bounds[n]) {
-            TK_EXPECT(r.grad[0] == -A[0] * bounds[n], "gradient %g at the bound",
-                      (double)r.grad[0]);
-        }
+        const float ratio = r.stats.ratio_max, slope = -A[0] * ratio;
+        TK_EXPECT(r.grad[0] == slope, "gradient %g", (double)r.grad[0]);
+        plc_free(&r);
+        if (n == 0) c.d.ratio_high = ratio;
+        if (n == 1) c.d.ratio_low = ratio;
+        if (n == 2) c.d.ratio_cap = ratio;
+        if (n == 3) c.d.dual_clip = ratio;
+        if (n == 4) c.d.log_ratio_max = up[0];
+        if (n == 5) c.d.ratio_high = nextafterf(ratio, 0); // just beyond
+        r = plc_run(tk, &c);
+        TK_EXPECT(r.grad[0] == (n == 5 ? 0 : slope), "bound %d: gradient %g, ratio %g", n,
+                  (double)r.grad[0], (double)ratio);
+        TK_EXPECT(r.stats.clipped_high == (n == 5) && r.stats.clipped_low == 0 &&
+                      r.stats.capped == 0 && r.stats.dual_clipped == 0 && r.stats.log_clamped == 0,
+                  "bound %d is counted", n);
         plc_free(&r);
     }
     const float far[] = {200}, zero[] = {0};
