@@ -1,7 +1,6 @@
 // score_readout_backward, CUDA. A thread works on a row of its own.
 #include "../backend.h"
-#include "../core/launch.cuh"
-#include "score_readout.h"
+#include "score_readout.cuh"
 
 namespace
 {
@@ -11,12 +10,12 @@ typedef merit_score_readout_backward_args Args;
 constexpr int kThreads = 128;
 constexpr int kBlocksPerSm = 8;
 
-// grid: any; block: kThreads.
-MERIT_KERNEL(kThreads) score_readout_backward_kernel(const MERIT_GRID_CONSTANT Args args)
+// grid: any; block: kThreads. Two blocks at least: for more of them ptxas would spill.
+MERIT_KERNEL(kThreads, 2) score_readout_backward_kernel(const MERIT_GRID_CONSTANT Args args)
 {
     for (int64_t p = (int64_t)blockIdx.x * kThreads + threadIdx.x; p < args.a.d.num_rows;
          p += (int64_t)gridDim.x * kThreads) {
-        readout_row(&args.a, p);
+        run_row(args.a, p);
     }
 }
 

@@ -32,8 +32,8 @@ MERIT_DEVICE void count_rows(const Args &args, int64_t first, int64_t end, int64
     }
 }
 
-// grid: any; block: kThreads.
-MERIT_KERNEL(kThreads) score_regression_count_kernel(const MERIT_GRID_CONSTANT Args args)
+// grid: any; block: kThreads. Two blocks at least: for more of them ptxas would spill.
+MERIT_KERNEL(kThreads, 2) score_regression_count_kernel(const MERIT_GRID_CONSTANT Args args)
 {
     count_rows(args, (int64_t)blockIdx.x * kThreads, args.d.num_rows,
                (int64_t)gridDim.x * kThreads);
