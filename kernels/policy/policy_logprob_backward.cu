@@ -10,7 +10,7 @@ namespace
 
 typedef merit_policy_logprob_backward_args Args;
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 128;
 constexpr int kOwn = 8;
 constexpr int kEach = 8; // groups of logits of a thread in a piece
 constexpr int kPiece = kThreads * kOwn * kEach;
@@ -41,20 +41,24 @@ MERIT_DEVICE_CALL void fill_row(const Args &args, const merit_logprob_slope &s, 
 // Eight logits that enter as they are ---------------------------------------------------------------
 
 template <int kDtype>
-MERIT_DEVICE void read_eight(const char *from, float *x)
+struct Eight {
+    static constexpr int kBytes = kDtype == MERIT_DTYPE_F32 ? 4 : 2; // of a logit
+    uint32_t words[kOwn * kBytes / 4];
+};
+
+template <int kDtype>
+MERIT_DEVICE void read_eight(const char *from, Eight<kDtype> &e)
 {
-    uint32_t words[kOwn];
-    m_read16_cached(from, words);
-    if (kDtype == MERIT_DTYPE_F32) m_read16_cached(from + 16, words + 4);
-#pragma unroll
-    for (int k = 0; k < kOwn; k++) {
-        if (kDtype == MERIT_DTYPE_F32) {
-            x[k] = m_from_bits32(words[k]);
-        } else {
-            x[k] = kDtype == MERIT_DTYPE_F16 ? m_half_of_f16x2(words[k / 2], k % 2)
-                                             : m_half_of_bf16x2(words[k / 2], k % 2);
-        }
-    }
+    m_read16_cached(from, e.words);
+    if (kDtype == MERIT_DTYPE_F32) m_read16_cached(from + 16, e.words + 4);
+}
+
+template <int kDtype>
+MERIT_DEVICE float logit_of(const Eight<kDtype> &e, int k)
+{
+    if (kDtype == MERIT_DTYPE_F32) return m_from_bits32(e.words[k]);
+    return kDtype == MERIT_DTYPE_F16 ? m_half_of_f16x2(e.words[k / 2], k % 2)
+                                     : m_half_of_bf16x2(e.words[k / 2], k % 2);
 }
 
 template <int kDtype>
@@ -84,16 +88,15 @@ MERIT_DEVICE void write_eight(char *to, const float *g)
     if (kDtype == MERIT_DTYPE_F32) m_write16(to + 16, words + 4);
 }
 
-// Logits [first, first + 8), none of them the target's.
+// None of the logits is the target's.
 template <int kDtype, bool kEntropic>
-MERIT_DEVICE void run_eight(const merit_logprob_slope &s, const char *logits, char *grad,
+MERIT_DEVICE void run_eight(const merit_logprob_slope &s, const Eight<kDtype> &e, char *grad,
                             bool alike)
 {
-    float x[kOwn], g[kOwn];
-    read_eight<kDtype>(logits, x);
+    float g[kOwn];
 #pragma unroll
     for (int k = 0; k < kOwn; k++) {
-        g[k] = merit_logprob_gradient(&s, x[k], kEntropic);
+        g[k] = merit_logprob_gradient(&s, logit_of<kDtype>(e, k), kEntropic);
     }
     if (alike) {
         write_eight<kDtype>(grad, g);
@@ -109,10 +112,12 @@ MERIT_DEVICE void run_eight(const merit_logprob_slope &s, const char *logits, ch
 
 // grid: any; block: kThreads.
 template <int kDtype, bool kEntropic>
-MERIT_KERNEL(kThreads, 4)
+MERIT_KERNEL(kThreads, 5)
 policy_logprob_backward_plain_kernel(const MERIT_GRID_CONSTANT Args args)
 {
     constexpr int kBytes = kDtype == MERIT_DTYPE_F32 ? 4 : 2;
+    constexpr int kAhead =
+        8 / kBytes; // groups read at a time: 40 KB on their way per multiprocessor
     const int64_t units = args.d.num_tokens * args.parts;
     for (int64_t unit = blockIdx.x; unit < units; unit += gridDim.x) {
         const int64_t piece = unit % args.parts;
@@ -133,24 +138,35 @@ policy_logprob_backward_plain_kernel(const MERIT_GRID_CONSTANT Args args)
         }
         const merit_logprob_slope slope = s; // in registers: nobody is told its address
         const int target = (int)s.target; // -1: meets no group
-        for (int first = start + (int)threadIdx.x * kOwn; first < start + kPiece;
-             first += kThreads * kOwn) {
-            const bool inside = first >= 0 && first + kOwn <= vocab;
-            const bool meets = target >= first && target < first + kOwn;
-            if (inside && !meets) {
-                run_eight<kDtype, kEntropic>(slope, logits + (int64_t)first * kBytes,
-                                             grad + (int64_t)first * kBytes, alike);
-                continue;
+        for (int batch = start; batch < start + kPiece; batch += kThreads * kOwn * kAhead) {
+            // groups of the thread whose reads are under way together
+            Eight<kDtype> eight[kAhead];
+            bool fast[kAhead];
+#pragma unroll
+            for (int i = 0; i < kAhead; i++) {
+                const int first = batch + (i * kThreads + (int)threadIdx.x) * kOwn;
+                const bool meets = target >= first && target < first + kOwn;
+                fast[i] = first >= 0 && first + kOwn <= vocab && !meets;
+                if (fast[i]) read_eight<kDtype>(logits + (int64_t)first * kBytes, eight[i]);
             }
-            for (int v = first > 0 ? first : 0; v < first + kOwn && v < vocab; v++) {
-                write_one(args, s, merit_logprob_load(logits, kDtype, v), v);
+#pragma unroll
+            for (int i = 0; i < kAhead; i++) {
+                const int first = batch + (i * kThreads + (int)threadIdx.x) * kOwn;
+                if (fast[i]) {
+                    run_eight<kDtype, kEntropic>(slope, eight[i], grad + (int64_t)first * kBytes,
+                                                 alike);
+                    continue;
+                }
+                for (int v = first > 0 ? first : 0; v < first + kOwn && v < vocab; v++) {
+                    write_one(args, s, merit_logprob_load(logits, kDtype, v), v);
+                }
             }
         }
     }
 }
 
 // grid: any; block: kThreads. Under every option, logit by logit.
-MERIT_KERNEL(kThreads)
+MERIT_KERNEL(kThreads, 8)
 policy_logprob_backward_any_kernel(const MERIT_GRID_CONSTANT Args args)
 {
     const int64_t units = args.d.num_tokens * args.parts;
