@@ -20,6 +20,24 @@ static merit_status prepare(merit_context *ctx, const merit_policy_loss_desc *de
     return MERIT_STATUS_OK;
 }
 
+// CLIP with a ratio per token, at most K3 of the reference; loss and gradient alone.
+static int is_plain(const merit_policy_loss_args *args)
+{
+    const merit_policy_loss_desc *const d = &args->d;
+    const merit_policy_loss_io *const io = &args->io;
+    const int clips = d->surrogate == MERIT_POLICY_SURROGATE_CLIP &&
+                      d->ratio_level == MERIT_POLICY_LEVEL_TOKEN &&
+                      d->advantage_level == MERIT_POLICY_ADVANTAGE_SEQUENCE;
+    const int corrects = d->mismatch_level != MERIT_POLICY_LEVEL_NONE ||
+                         d->reject_level != MERIT_POLICY_LEVEL_NONE ||
+                         d->divergence != MERIT_POLICY_DIVERGENCE_NONE;
+    const int k3 = d->kl == MERIT_POLICY_KL_K3 && d->kl_gradient == MERIT_POLICY_KL_GRADIENT_OWN &&
+                   d->kl_weight == MERIT_POLICY_KL_WEIGHT_ONE;
+    const int more = io->token_weight != NULL || io->token_mode != NULL ||
+                     io->grad_entropy != NULL || io->token_loss != NULL || io->stats != NULL;
+    return clips && !corrects && (k3 || d->kl_coef == 0.0f) && d->entropy_coef == 0.0f && !more;
+}
+
 // What the options ask of the sweeps.
 static void plan(merit_policy_loss_args *args)
 {
@@ -38,6 +56,7 @@ static void plan(merit_policy_loss_args *args)
     args->needs_sequence = by_sequence || mismatch || reject || args->is_geometric ||
                            d->aggregation == MERIT_POLICY_AGGREGATION_SEQUENCE;
     args->goes_through = through || args->is_geometric;
+    args->is_plain = is_plain(args);
     args->terms.num_sums = io->stats != NULL ? MERIT_POLICY_LOSS_SUMS : 1;
     args->terms.loss_tiles = io->loss_tiles;
 }

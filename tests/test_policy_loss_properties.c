@@ -260,6 +260,40 @@ TK_TEST(policy_loss, places_and_outputs_do_not_show)
     }
 }
 
+// Loss and gradient alone have kernels of their own for clipping: the bits of a call for everything.
+TK_TEST(policy_loss, plain_calls_give_the_same_bits)
+{
+    tk_random random = {18};
+    const char *const names[] = {"ppo", "grpo", "verl.vanilla", "liger"};
+    const double zero = 0;
+    for (int n = 0; n < rounds(tk, 60); n++) {
+        policy_random a;
+        policy_case c = plr_case(&random, &a, 1 + tk_below(&random, 6), n % 5 == 0 ? 5000 : 300);
+        policy_case p =
+            plc_one(names[n % 4], c.d.num_tokens, a.logprob, a.old, a.advantages + c.d.num_tokens);
+        p.d.sequences = c.d.sequences;
+        p.d.denominator = 12.5;
+        p.io.ref = a.ref;
+        if (tk_chance(&random, 0.6)) p.io.mask = a.mask;
+        if (tk_chance(&random, 0.3)) p.io.sequence_weight = a.sequence_weight;
+        if (tk_chance(&random, 0.3)) p.io.old = NULL;
+        if (tk_chance(&random, 0.5)) p.d.ratio_cap = 1.1f, p.d.log_ratio_max = 0.3f;
+        if (n % 10 == 7) p.d.denominator = 0, p.io.denominator = &zero;
+        if (n % 10 == 3) p.d.sequences.max_size = 40;
+        if (n % 10 == 9) a.logprob[c.d.num_tokens / 2] = NAN;
+        tk_case("%s", plc_describe(&p));
+        policy_result all = plc_run(tk, &p);
+        p.outputs = PLC_LOSS | PLC_GRAD | PLC_TILES | PLC_DIAGNOSTICS;
+        policy_result r = plc_run(tk, &p);
+        tk_expect_ok(tk->ctx, r.status);
+        tk_expect_bits(&r.loss, &all.loss, 1, 8);
+        tk_expect_bits(r.grad, all.grad, c.d.num_tokens, 4);
+        tk_expect_bits(r.tiles, all.tiles, r.num_tiles, 8);
+        tk_expect_bits(&r.diagnostics, &all.diagnostics, 1, sizeof r.diagnostics);
+        plc_free(&all), plc_free(&r), plr_free(&a);
+    }
+}
+
 // Threads do not show.
 TK_TEST(policy_loss, threads_do_not_show)
 {

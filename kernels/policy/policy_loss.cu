@@ -4,7 +4,7 @@
 // thousand tokens on, launch-bound below. The last block to finish a tile of 2048 sequences folds it, and
 // the last block of all folds the tiles.
 #include "../backend.h"
-#include "policy_loss_team.cuh"
+#include "policy_loss_plain.cuh"
 
 namespace
 {
@@ -118,6 +118,48 @@ POLICY_KERNEL(policy_loss_long_kernel, false, 1)
 POLICY_KERNEL(policy_loss_short_stats_kernel, true, kWarps)
 POLICY_KERNEL(policy_loss_long_stats_kernel, true, 1)
 
+// Plain -------------------------------------------------------------------------------------------
+
+template <bool kKl>
+MERIT_DEVICE void run_plain(const PolicyArgs &whole, double *scratch, double *totals,
+                            merit_tile_sum *stacks)
+{
+    const PolicyArgs a = policy_plain_args(whole, kKl);
+    PolicyWork<kTeamBlockWide> w;
+    w.team.rank = threadIdx.x;
+    w.team.width = kThreads;
+    w.team.scratch = scratch;
+    w.a = &whole;
+    w.stacks = stacks;
+    w.totals = totals;
+    for (int64_t n = blockIdx.x; n < a.terms.count; n += gridDim.x) {
+        policy_plain_sequence(a, &w, n);
+        if (needs_fold(a)) finish_policy_sequences(whole.terms, w.team, n, 1);
+    }
+    write_outside(whole);
+    if (!needs_fold(a)) return;
+    if (block_is_last(&a.terms.tickets[MERIT_POLICY_TICKET_BLOCKS_DONE], 1, gridDim.x)) {
+        write_results(whole);
+    }
+}
+
+// grid: any, but for no sequence; block: kThreads.
+MERIT_KERNEL(kThreads) policy_loss_plain_kernel(const MERIT_GRID_CONSTANT PolicyArgs a)
+{
+    MERIT_SHARED(double, scratch, [kWarps]);
+    MERIT_SHARED(double, totals, [MERIT_POLICY_LOSS_CELLS]);
+    MERIT_SHARED(merit_tile_sum, stacks, [MERIT_POLICY_LOSS_CELLS]);
+    run_plain<false>(a, scratch, totals, stacks);
+}
+
+MERIT_KERNEL(kThreads) policy_loss_plain_kl_kernel(const MERIT_GRID_CONSTANT PolicyArgs a)
+{
+    MERIT_SHARED(double, scratch, [kWarps]);
+    MERIT_SHARED(double, totals, [MERIT_POLICY_LOSS_CELLS]);
+    MERIT_SHARED(merit_tile_sum, stacks, [MERIT_POLICY_LOSS_CELLS]);
+    run_plain<true>(a, scratch, totals, stacks);
+}
+
 } // namespace
 
 // Launchers ---------------------------------------------------------------------------------------
@@ -143,6 +185,12 @@ extern "C" int MERIT_BACKEND_FN(policy_loss)(const merit_policy_loss_args *args,
     if (a.io.stats != NULL) {
         return MERIT_LAUNCH(policy_loss_long_stats_kernel, blocks, threads, 0, launch->stream, a);
     }
+    if (a.is_plain && !is_short && sequences > 0) {
+        return a.d.kl_coef > 0.0f
+                   ? MERIT_LAUNCH(policy_loss_plain_kl_kernel, blocks, threads, 0, launch->stream,
+                                  a)
+                   : MERIT_LAUNCH(policy_loss_plain_kernel, blocks, threads, 0, launch->stream, a);
+    }
     if (is_short) {
         return MERIT_LAUNCH(policy_loss_short_kernel, blocks, threads, 0, launch->stream, a);
     }
@@ -154,6 +202,8 @@ extern "C" int MERIT_BACKEND_FN(policy_loss_load)(const merit_launch *limits)
     (void)limits;
     cudaFuncAttributes attributes;
     int code = (int)cudaFuncGetAttributes(&attributes, policy_loss_short_kernel);
+    if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, policy_loss_plain_kernel);
+    if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, policy_loss_plain_kl_kernel);
     if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, policy_loss_long_kernel);
     if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, policy_loss_short_stats_kernel);
     if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, policy_loss_long_stats_kernel);

@@ -80,7 +80,7 @@ typedef struct merit_policy_loss_args {
     int32_t reads_entropy;
     int32_t needs_sequence; // a sweep over the sequence comes before the main one
     int32_t goes_through; // gradients need a sum over the sequence: one more sweep
-    int32_t is_plain; // see policy_loss_token.h
+    int32_t is_plain; // see policy_loss_plain.cuh
     merit_policy_terms terms; // one per sequence
 } merit_policy_loss_args;
 

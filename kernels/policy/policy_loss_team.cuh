@@ -48,20 +48,39 @@ MERIT_DEVICE void policy_sync(void)
 
 // Tokens ------------------------------------------------------------------------------------------
 
+// A valid token as read.
+struct PolicyRaw {
+    float lp, old, ref, rollout, entropy, weight, A;
+    bool alt;
+};
+
+MERIT_DEVICE PolicyRaw policy_read(const PolicyArgs &a, const merit_policy_sequence &s, int64_t i)
+{
+    PolicyRaw x;
+    x.lp = a.io.logprob[i];
+    x.old = merit_policy_old(&a, i);
+    x.ref = a.d.kl_coef > 0.0f ? a.io.ref[i] : 0.0f;
+    x.rollout = a.reads_rollout ? a.io.rollout[i] : 0.0f;
+    x.entropy = a.reads_entropy ? a.io.entropy[i] : 0.0f;
+    x.weight = a.io.token_weight != NULL ? a.io.token_weight[i] : 1.0f;
+    x.A = a.d.advantage_level == MERIT_POLICY_ADVANTAGE_TOKEN ? a.io.advantages[i] : s.advantage;
+    x.alt = a.io.token_mode != NULL && a.io.token_mode[i] == 1;
+    return x;
+}
+
 template <bool kStats>
 MERIT_DEVICE PolicyToken policy_token(const PolicyArgs &a, const merit_policy_sequence &s,
-                                      int64_t i)
+                                      const PolicyRaw &x)
 {
     const merit_policy_loss_desc &d = a.d;
     PolicyToken t;
-    const float lp = a.io.logprob[i];
-    const float old = merit_policy_old(&a, i);
-    const float rollout = a.reads_rollout ? a.io.rollout[i] : 0.0f;
-    const float A =
-        d.advantage_level == MERIT_POLICY_ADVANTAGE_TOKEN ? a.io.advantages[i] : s.advantage;
-    const int alt = a.io.token_mode != NULL && a.io.token_mode[i] == 1;
+    const float lp = x.lp;
+    const float old = x.old;
+    const float rollout = x.rollout;
+    const float A = x.A;
+    const int alt = x.alt;
     const int32_t surrogate = alt ? d.surrogate_alt : d.surrogate;
-    t.entropy = a.reads_entropy ? a.io.entropy[i] : 0.0f;
+    t.entropy = x.entropy;
     t.log_ratio = m_sub(lp, old);
     t.shared_log = merit_policy_is_sequence_level(d.ratio_level) ? s.log_ratio : t.log_ratio;
     const merit_policy_ratio r = merit_policy_ratio_of(&a, t.shared_log);
@@ -92,8 +111,7 @@ MERIT_DEVICE PolicyToken policy_token(const PolicyArgs &a, const merit_policy_se
         within = merit_policy_within_kl(&a, lp, anchor, A);
     }
     if (a.io.token_weight != NULL) {
-        const float weight = a.io.token_weight[i];
-        t.c = t.c == 0.0f || weight == 0.0f ? 0.0f : m_mul(weight, t.c);
+        t.c = t.c == 0.0f || x.weight == 0.0f ? 0.0f : m_mul(x.weight, t.c);
     }
     if (!within || s.is_absent) t.c = 0.0f;
     if (s.is_absent) t.k = 0.0f;
@@ -111,10 +129,11 @@ MERIT_DEVICE PolicyToken policy_token(const PolicyArgs &a, const merit_policy_se
     t.kl_slope = 0.0f;
     t.kl_ratio_slope = 0.0f;
     if (d.kl_coef > 0.0f) {
-        const float apart = m_sub(a.io.ref[i], lp);
-        const float x = merit_policy_clamp(apart, -d.kl_input_clamp, d.kl_input_clamp);
-        merit_policy_kl_value kl = merit_policy_kl_of(&a, apart, x, merit_policy_kl_raw(d.kl, x),
-                                                      merit_policy_kl_raw_slope(d.kl, x));
+        const float apart = m_sub(x.ref, lp);
+        const float near = merit_policy_clamp(apart, -d.kl_input_clamp, d.kl_input_clamp);
+        merit_policy_kl_value kl =
+            merit_policy_kl_of(&a, apart, near, merit_policy_kl_raw(d.kl, near),
+                               merit_policy_kl_raw_slope(d.kl, near));
         if (d.kl_weight == MERIT_POLICY_KL_WEIGHT_RATIO) {
             kl = merit_policy_kl_by_ratio(kl, r, merit_policy_ratio_through(&a));
         }
@@ -317,7 +336,7 @@ MERIT_DEVICE_CALL void policy_sweep(PolicyWork<kKind> *w, bool adds, bool writes
                 if (writes) policy_fill_token(a, i, 0.0f);
                 continue;
             }
-            const PolicyToken t = policy_token<kStats>(a, w->s, i);
+            const PolicyToken t = policy_token<kStats>(a, w->s, policy_read(a, w->s, i));
             if (adds) policy_add<kStats>(a, t, acc);
             if (adds && kStats) policy_count(a, t, tally);
             if (writes) policy_write(a, w->s, t, i);
