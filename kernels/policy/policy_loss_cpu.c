@@ -85,23 +85,39 @@ static void look_ahead(policy_work *w)
 
 // Sweeps ------------------------------------------------------------------------------------------
 
-static int num_cells(const merit_policy_loss_args *a)
+// Bits of the cells that a call adds to; the sums of the others are 0.
+static uint32_t active_cells(const merit_policy_loss_args *a)
 {
-    return a->io.stats != NULL ? MERIT_POLICY_CELLS : MERIT_POLICY_LOSS_CELLS;
+    const int has_kl = a->d.kl_coef > 0.0f;
+    const int has_entropy = a->d.entropy_coef != 0.0f;
+    const int has_mismatch = a->d.mismatch_level != MERIT_POLICY_LEVEL_NONE;
+    uint32_t cells = 1u << MERIT_POLICY_CELL_POLICY;
+    cells |= (uint32_t)has_kl << MERIT_POLICY_CELL_KL;
+    cells |= (uint32_t)has_entropy << MERIT_POLICY_CELL_ENTROPY;
+    cells |= (uint32_t)(a->goes_through != 0) << MERIT_POLICY_CELL_SLOPE;
+    if (a->io.stats == NULL) return cells;
+    cells |= 1u << MERIT_POLICY_CELL_RATIO | 1u << MERIT_POLICY_CELL_RATIO_SQUARED |
+             1u << MERIT_POLICY_CELL_K1 | 1u << MERIT_POLICY_CELL_K3;
+    cells |= (uint32_t)has_kl << MERIT_POLICY_CELL_KL_REF;
+    cells |= (uint32_t)(a->reads_entropy != 0) << MERIT_POLICY_CELL_ENTROPY_SEEN;
+    cells |= (uint32_t)has_mismatch << MERIT_POLICY_CELL_MISMATCH;
+    cells |= (uint32_t)(a->reads_rollout != 0) << MERIT_POLICY_CELL_GAP;
+    return cells;
 }
 
-static void start_tile(policy_sums *s, int cells, int length)
+static void start_tile(policy_sums *s, uint32_t cells, int length)
 {
     const int width = merit_tile_width(length);
-    for (int k = 0; k < cells; k++) {
-        memset(s->lanes[k], 0, (size_t)width * sizeof(double));
+    for (; cells != 0; cells &= cells - 1) {
+        memset(s->lanes[__builtin_ctz(cells)], 0, (size_t)width * sizeof(double));
     }
 }
 
-static void finish_tile(policy_sums *s, int cells, int length)
+static void finish_tile(policy_sums *s, uint32_t cells, int length)
 {
     const int width = merit_tile_width(length);
-    for (int k = 0; k < cells; k++) {
+    for (; cells != 0; cells &= cells - 1) {
+        const int k = __builtin_ctz(cells);
         merit_tile_sum_push(&s->tiles[k], merit_lanes_fold64(s->lanes[k], width));
     }
 }
@@ -113,8 +129,8 @@ static void sweep(policy_work *w, int adds, int writes)
     const merit_policy_span *const span = &w->s.span;
     policy_chunk *const p = &w->chunk;
     policy_sums *const sums = &w->sums;
-    const int cells = num_cells(a);
-    for (int k = 0; k < cells && adds; k++) {
+    const uint32_t cells = active_cells(a);
+    for (int k = 0; k < MERIT_POLICY_CELLS && adds; k++) {
         sums->tiles[k].count = 0;
     }
     for (int64_t start = 0; start < span->size; start += MERIT_TILE) {
@@ -137,7 +153,7 @@ static void sweep(policy_work *w, int adds, int writes)
         }
         if (adds) finish_tile(sums, cells, length);
     }
-    for (int k = 0; k < cells && adds; k++) {
+    for (int k = 0; k < MERIT_POLICY_CELLS && adds; k++) {
         sums->sums[k] = merit_tile_sum_finish(&sums->tiles[k]);
     }
 }
