@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "../kernels/core/parallel.h"
+#include "blas.h"
 #include "check.h"
 
 static const merit_context_desc default_desc = {.struct_size = sizeof(merit_context_desc)};
@@ -34,8 +35,8 @@ static merit_status open_backend(merit_context *ctx)
     return merit_leave_device(ctx, previous, merit_launch_status(ctx, code));
 }
 
-static merit_status create(const merit_backend *fixed, const merit_context_desc *desc,
-                           merit_context *ctx)
+static merit_status open_on(const merit_backend *fixed, const merit_context_desc *desc,
+                            merit_context *ctx)
 {
     merit_context_desc d = default_desc;
     if (desc != NULL) {
@@ -44,6 +45,7 @@ static merit_status create(const merit_backend *fixed, const merit_context_desc 
     MERIT_TRY(check_desc(ctx, &d));
     ctx->device = d.device;
     ctx->math = d.math;
+    ctx->wants_blas = d.load_blas;
     ctx->launch.num_threads = d.num_threads > 0 ? d.num_threads : merit_parallel_default_threads();
 
     const merit_backend *const cuda = merit_backend_by_name("cuda");
@@ -62,6 +64,16 @@ static merit_status create(const merit_backend *fixed, const merit_context_desc 
     return open_backend(ctx);
 }
 
+static merit_status create(const merit_backend *fixed, const merit_context_desc *desc,
+                           merit_context *ctx)
+{
+    MERIT_TRY(open_on(fixed, desc, ctx));
+    if (!ctx->wants_blas || !ctx->backend->on_device) return MERIT_STATUS_OK;
+    int previous;
+    MERIT_TRY(merit_enter_device(ctx, &previous));
+    return merit_leave_device(ctx, previous, merit_blas_open(ctx, &ctx->blas));
+}
+
 merit_status merit_context_create_on(const merit_backend *backend, const merit_context_desc *desc,
                                      merit_context **ctx)
 {
@@ -77,7 +89,7 @@ merit_status merit_context_create_on(const merit_backend *backend, const merit_c
     const merit_status status = create(backend, desc, made);
     if (status != MERIT_STATUS_OK) {
         merit_fail_in(function, status, "%s", made->error + strlen(function) + 2);
-        free(made);
+        merit_context_destroy(made);
         return status;
     }
     merit_log(MERIT_LOG_INFO, "context on %s, device %d, %d threads: %s", made->backend->name,
@@ -93,6 +105,7 @@ merit_status merit_context_create(const merit_context_desc *desc, merit_context 
 
 void merit_context_destroy(merit_context *ctx)
 {
+    if (ctx != NULL) merit_blas_close(ctx->blas);
     free(ctx);
 }
 

@@ -18,6 +18,8 @@ struct merit_context {
     merit_launch launch; // threads or device limits; the stream is set per call
     int device;
     int math;
+    int wants_blas;
+    struct merit_blas *blas; // NULL: not loaded
     const char *function; // the call under way, for its error sentence
     char error[MERIT_ERROR_LENGTH];
 };

@@ -124,8 +124,13 @@ static void expect_every_operation(void)
 #include "../../kernels/backend_list.h"
 #undef MERIT_OPERATION
     };
+    // Steps of score_forward beside a library's product: test_score_blas lets that fail.
+    static const char *const parts[] = {"merit_score_gather", "merit_score_products"};
     for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
         int found = 0;
+        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
+            found += strcmp(parts[k], operations[i].function) == 0;
+        }
         for (int k = 0; k < fault_num_steps; k++) {
             found += strcmp(fault_steps[k].function, operations[i].function) == 0;
         }

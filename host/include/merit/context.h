@@ -28,7 +28,7 @@ typedef struct merit_context_desc {
     int32_t device; // CUDA device ordinal >= 0; default 0
     int32_t num_threads; // CPU threads of one call, 1..1024; 0 = as many as OpenMP would use
     int32_t math; // merit_math; default MERIT_MATH_EXACT
-    int32_t load_blas; // 1: open cuBLAS now, for the operations that multiply matrices; default 0
+    int32_t load_blas; // 1: open cuBLAS now, for products of matrices on a device; default 0
 } merit_context_desc;
 
 // Fills *desc with the defaults. size is sizeof *desc as the caller compiled it.
