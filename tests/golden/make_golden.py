@@ -26,6 +26,7 @@ import golden_policy_logprob
 import golden_policy_loss
 import golden_preference_list
 import golden_preference_pair
+import golden_presets
 import golden_rejected
 import golden_score
 import golden_score_readout
@@ -44,7 +45,8 @@ def main(arguments):
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
         for family in (golden_advantage, golden_degenerate, golden_rejected, golden_groups, golden_preference_list,
-                       golden_preference_pair, golden_score, golden_score_readout, golden_policy_logprob, golden_policy_loss):
+                       golden_preference_pair, golden_presets, golden_score, golden_score_readout, golden_policy_logprob,
+                       golden_policy_loss):
             family.write(golden)
     else:
         sys.exit(__doc__)
