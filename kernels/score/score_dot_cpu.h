@@ -304,7 +304,7 @@ SCORE_INLINE vec vec_pick_hidden(const int dtype, const unsigned char *row, int 
 enum {
     SCORE_ROWS = 8, // at once
     SCORE_HEADS = 4,
-    SCORE_SUMS = 16, // rows times heads
+    SCORE_SUMS = 24, // rows times heads
     SCORE_BLOCK = 2 * VEC_WIDTH, // lanes at once
     SCORE_FOLDED = VEC_DOUBLES * VEC_DOUBLES, // sums of lane pairs that fold to a vector
     SCORE_KEPT = MERIT_LANES / 2 / VEC_DOUBLES // what is left of a tile's
@@ -362,7 +362,7 @@ SCORE_INLINE void score_dot_lanes(const score_block *b, const int dtype, const i
 {
     const int bytes = dtype == MERIT_DTYPE_F32 ? 4 : 2;
     const int turns = b->turns;
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int i = 0; i < rows * heads; i++) {
         sums[i] = vec_zero();
     }
@@ -395,13 +395,13 @@ SCORE_INLINE void score_dot_tile(score_block *b, const int dtype, const int rows
     for (int lane = 0; lane < MERIT_LANES; lane += SCORE_BLOCK) {
         vec sums[SCORE_SUMS];
         score_dot_lanes(b, dtype, rows, heads, 0, lane, sums);
-#pragma GCC unroll 16
+#pragma GCC unroll 24
         for (int i = 0; i < rows * heads; i++) {
             vec_store(b->even[i], sums[i]);
         }
         score_dot_lanes(b, dtype, rows, heads, 1, lane, sums);
         const int part = lane / 2 % SCORE_FOLDED;
-#pragma GCC unroll 16
+#pragma GCC unroll 24
         for (int i = 0; i < rows * heads; i++) {
             vec_store_pairs(b->pairs[i] + part, b->even[i], sums[i]);
         }
@@ -417,7 +417,7 @@ SCORE_INLINE void score_dot_tile(score_block *b, const int dtype, const int rows
 // Rows that go with `heads`: as many sums as registers hold.
 static inline int score_rows_at_once(int heads)
 {
-    if (VEC_WIDTH == 16) return heads == 2 ? 8 : 4;
+    if (VEC_WIDTH == 16) return heads == 1 ? 4 : heads == 2 ? 8 : 6;
     return heads <= 2 ? 4 : 2;
 }
 
@@ -429,8 +429,8 @@ static inline int score_rows_at_once(int heads)
 #define SCORE_CASES(dtype)   \
     SCORE_CASE(dtype, 4, 1); \
     SCORE_CASE(dtype, 8, 2); \
-    SCORE_CASE(dtype, 4, 3); \
-    SCORE_CASE(dtype, 4, 4)
+    SCORE_CASE(dtype, 6, 3); \
+    SCORE_CASE(dtype, 6, 4)
 #else
 #define SCORE_CASES(dtype)   \
     SCORE_CASE(dtype, 4, 1); \

@@ -6,7 +6,7 @@
 #include "score_find_cpu.h"
 #include "score_head.h"
 
-enum { POSITIONS_AT_ONCE = 64 };
+enum { POSITIONS_AT_ONCE = 48, POSITIONS_IN_CACHE = 24 }; // multiples of rows at once
 
 // Weights -----------------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ static void run_positions(void *state, int64_t begin, int64_t end)
     const merit_score_forward_args *const args = state;
     const int64_t bytes = args->d.hidden_dtype == MERIT_DTYPE_F32 ? 4 : 2;
     // Rows stay in the cache from one set of heads to the next.
-    const int at_once = args->d.num_heads > SCORE_HEADS ? 8 : POSITIONS_AT_ONCE;
+    const int at_once = args->d.num_heads > SCORE_HEADS ? POSITIONS_IN_CACHE : POSITIONS_AT_ONCE;
     found_row found[POSITIONS_AT_ONCE];
     int count = 0;
     for (int64_t p = begin; p < end; p++) {
