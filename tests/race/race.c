@@ -11,7 +11,7 @@ enum { NUM_GROUPS = NUM_ROWS / GROUP_SIZE, NAN_EVERY = 1000 };
 
 static float rewards[NUM_ROWS];
 static int64_t offsets[NUM_GROUPS + 1];
-static float expected[3][NUM_ROWS]; // uniform groups, offsets; gradients of pairs
+static float expected[4][NUM_ROWS]; // uniform groups, offsets; gradients of pairs; scores
 static merit_diagnostics diagnostics;
 
 static int complain(const merit_context *ctx, const char *what)
@@ -97,6 +97,39 @@ static int compute_pairs(merit_context *ctx, float *gradients)
     return ok && binned == metrics.pairs;
 }
 
+// Scores of rows of the rewards, and their gradients.
+static int compute_scores(merit_context *ctx, float *out)
+{
+    enum { SIZE = 20, TOKENS = NUM_ROWS / SIZE };
+    merit_score_desc desc;
+    merit_score_desc_init(&desc, sizeof desc);
+    desc.num_tokens = TOKENS;
+    desc.hidden_size = SIZE;
+    desc.hidden_dtype = MERIT_DTYPE_F32;
+    desc.positions = MERIT_POSITIONS_ALL;
+    size_t bytes, more;
+    if (merit_score_forward_workspace(ctx, &desc, &bytes) != MERIT_STATUS_OK ||
+        merit_score_backward_workspace(ctx, &desc, &more) != MERIT_STATUS_OK) {
+        return complain(ctx, "workspace");
+    }
+    bytes = bytes > more ? bytes : more;
+    void *workspace = NULL;
+    if (posix_memalign(&workspace, 256, bytes) != 0) return 0;
+    const merit_score_forward_io forward = {
+        .struct_size = sizeof forward, .hidden = rewards, .weight = rewards + SIZE, .scores = out};
+    const merit_score_backward_io backward = {.struct_size = sizeof backward,
+                                              .hidden = rewards,
+                                              .grad_scores = rewards + SIZE,
+                                              .grad_weight = out + TOKENS};
+    const int ok =
+        merit_workspace_init(ctx, workspace, bytes, NULL) == MERIT_STATUS_OK &&
+        merit_score_forward(ctx, &desc, &forward, workspace, bytes, NULL) == MERIT_STATUS_OK &&
+        merit_score_backward(ctx, &desc, &backward, workspace, bytes, NULL) == MERIT_STATUS_OK;
+    if (!ok) complain(ctx, "scores");
+    free(workspace);
+    return ok;
+}
+
 static int run_rounds(void)
 {
     float *const advantages = malloc(sizeof expected[0]);
@@ -115,6 +148,12 @@ static int run_rounds(void)
         ok = ok && compute_pairs(ctx, advantages);
         if (ok && memcmp(advantages, expected[2], sizeof expected[0]) != 0) {
             fprintf(stderr, "other bits of pairs than on one thread\n");
+            ok = 0;
+        }
+        memset(advantages, 0, sizeof expected[0]);
+        ok = ok && compute_scores(ctx, advantages);
+        if (ok && memcmp(advantages, expected[3], sizeof expected[0]) != 0) {
+            fprintf(stderr, "other bits of scores than on one thread\n");
             ok = 0;
         }
         merit_context_destroy(ctx);
@@ -144,7 +183,7 @@ int main(void)
         offsets[n] = (int64_t)n * GROUP_SIZE;
     merit_context *const ctx = create(1);
     if (ctx == NULL || !compute(ctx, 0, expected[0]) || !compute(ctx, 1, expected[1]) ||
-        !compute_pairs(ctx, expected[2])) {
+        !compute_pairs(ctx, expected[2]) || !compute_scores(ctx, expected[3])) {
         return 1;
     }
     merit_context_destroy(ctx);
