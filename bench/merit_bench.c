@@ -4,6 +4,7 @@
 
 static const bench_op *const ops[] = {
     &bench_score_forward,
+    &bench_score_backward,
     &bench_advantage_group,
     &bench_advantage_spread,
     &bench_group_index,

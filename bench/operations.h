@@ -16,6 +16,7 @@ extern const bench_op bench_policy_loss;
 extern const bench_op bench_policy_value_loss;
 extern const bench_op bench_policy_logprob_merge;
 extern const bench_op bench_preference_pair;
+extern const bench_op bench_score_backward;
 extern const bench_op bench_score_forward;
 
 #endif
