@@ -181,17 +181,20 @@ void merit_dominance_bind(merit_dominance_compare *c, const void *q, const float
 }
 
 void merit_dominance_layout(merit_layout *layout, const merit_dominance_compare *c, int on_device,
-                            int64_t slots, merit_dominance_scratch *s)
+                            int with_sums, merit_dominance_scratch *s)
 {
-    const int64_t A = c->num_actions, N = c->num_levels;
-    s->num_slots = slots;
+    const int64_t slots = s->num_slots, N = c->num_levels;
+    const int64_t rows = merit_dominance_product(slots, s->rows_per_slot, N);
+    if (rows < 0) layout->overflow = 1;
     if (!on_device) {
-        const int64_t here = slots * N;
-        s->columns = merit_layout_take(layout, here * MERIT_DOMINANCE_WIDEST, sizeof *s->columns);
-        s->rows = merit_layout_take(layout, here * MERIT_DOMINANCE_ROW_BUFFERS, sizeof *s->rows);
-        s->sums = merit_layout_take(layout, slots * A, sizeof *s->sums);
-        s->flags = merit_layout_take(layout, slots * A, sizeof *s->flags);
-        if (c->sort_levels) s->words = merit_layout_take(layout, 2 * here, sizeof *s->words);
+        s->columns = merit_layout_take(layout, slots * s->columns_per_slot, sizeof *s->columns);
+        s->rows =
+            merit_layout_take(layout, slots * N * MERIT_DOMINANCE_ROW_BUFFERS, sizeof *s->rows);
+        s->flags = merit_layout_take(layout, slots * s->rows_per_slot, sizeof *s->flags);
+        if (c->sort_levels) s->words = merit_layout_take(layout, 2 * slots * N, sizeof *s->words);
     }
-    if (c->sort_levels) s->sorted = merit_layout_take(layout, slots * A * N, sizeof *s->sorted);
+    if (!on_device || with_sums) {
+        s->sums = merit_layout_take(layout, slots * s->rows_per_slot, sizeof *s->sums);
+    }
+    if (c->sort_levels) s->sorted = merit_layout_take(layout, rows, sizeof *s->sorted);
 }

@@ -24,9 +24,10 @@ merit_status merit_dominance_check_weights(merit_context *ctx, const merit_domin
 
 int64_t merit_dominance_weights_count(const merit_dominance_compare *c);
 
-// Lays out `slots` slots.
+// Lays out num_slots slots of rows_per_slot rows and columns_per_slot floats of columns. with_sums: on a
+// device, too.
 void merit_dominance_layout(merit_layout *layout, const merit_dominance_compare *c, int on_device,
-                            int64_t slots, merit_dominance_scratch *s);
+                            int with_sums, merit_dominance_scratch *s);
 
 // A product of sizes, -1 beyond 2^60.
 int64_t merit_dominance_product(int64_t a, int64_t b, int64_t c);

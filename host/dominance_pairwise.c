@@ -22,7 +22,10 @@ static merit_status prepare(merit_context *ctx, const merit_dominance_pairwise_d
     const int on_device = ctx->backend->on_device;
     const int64_t parts =
         on_device ? merit_dominance_sorting_blocks(ctx->launch.num_sms) : ctx->launch.num_threads;
-    merit_dominance_layout(layout, c, on_device, parts < items ? parts : items, &args->scratch);
+    args->scratch.num_slots = parts < items ? parts : items;
+    args->scratch.rows_per_slot = c->num_actions;
+    args->scratch.columns_per_slot = (int64_t)c->num_levels * MERIT_DOMINANCE_WIDEST;
+    merit_dominance_layout(layout, c, on_device, 0, &args->scratch);
     return MERIT_STATUS_OK;
 }
 

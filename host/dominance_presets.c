@@ -1,6 +1,7 @@
 // dominance: the defaults and what each named preset changes of them.
 #include "dominance_presets.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "check.h"
@@ -94,3 +95,37 @@ static const struct dominance_pairwise_row {
 const merit_dominance_pairwise_desc merit_dominance_pairwise_defaults = {PAIRWISE};
 
 PRESET_FUNCTIONS(dominance_pairwise, measure, delta, pairwise_presets)
+
+// dominance_subset --------------------------------------------------------------------------------
+
+enum { MOST = 32 }; // objectives
+
+static const int32_t equal_ranks[MOST];
+
+#define HALVES 0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f
+static const float half_thetas[MOST] = {HALVES, HALVES, HALVES, HALVES};
+
+// The caller's to replace: rejected.
+#define UNSET NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN
+static const float unset_etas[MOST] = {UNSET, UNSET, UNSET, UNSET};
+
+#define SUBSET                                                                           \
+    .struct_size = sizeof(merit_dominance_subset_desc), COMPARE,                         \
+    .mode = MERIT_DOMINANCE_MODE_CASCADE, .within_class = MERIT_DOMINANCE_WITHIN_PARETO, \
+    .on_empty = MERIT_DOMINANCE_ON_EMPTY_KEEP, .pick = MERIT_DOMINANCE_PICK_MEAN
+
+static const struct dominance_subset_row {
+    const char *name;
+    merit_dominance_subset_desc options;
+} subset_presets[] = {
+    {.name = "subset.lexicographic", .options = {SUBSET}},
+    {.name = "subset.pareto", .options = {SUBSET, .rank = equal_ranks}},
+    {.name = "subset.independent",
+     .options = {SUBSET, .rank = equal_ranks, .within_class = MERIT_DOMINANCE_WITHIN_MEET}},
+    {.name = "subset.rulebook", .options = {SUBSET, .mode = MERIT_DOMINANCE_MODE_RULEBOOK}},
+    {.name = "subset.slack", .options = {SUBSET, .theta = half_thetas, .eta = unset_etas}},
+};
+
+const merit_dominance_subset_desc merit_dominance_subset_defaults = {SUBSET};
+
+PRESET_FUNCTIONS(dominance_subset, measure, drop_nan, subset_presets)

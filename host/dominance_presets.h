@@ -6,5 +6,6 @@
 
 // What the desc_init functions write; struct_size is that of this library.
 extern const merit_dominance_pairwise_desc merit_dominance_pairwise_defaults;
+extern const merit_dominance_subset_desc merit_dominance_subset_defaults;
 
 #endif

@@ -12,12 +12,13 @@
 typedef struct dominance_slot {
     const merit_dominance_compare *c;
     float *columns, *rows, *sorted;
-    double *sums; // [A]
-    uint32_t *flags; // [A]
+    double *sums; // [rows_per_slot]
+    uint32_t *flags;
     uint64_t *words;
     int direct; // rows are read where they lie
     int64_t state;
     int objective;
+    float *objective_sorted; // [A,N] of the objective
     const float *weights; // of the state
     int bad_weights; // one is negative or NaN
 } dominance_slot;
@@ -25,15 +26,15 @@ typedef struct dominance_slot {
 static inline dominance_slot dominance_slot_of(const merit_dominance_compare *c,
                                                const merit_dominance_scratch *s, int64_t slot)
 {
-    const int64_t A = c->num_actions;
     const int64_t N = c->num_levels;
     dominance_slot r = {.c = c};
-    r.columns = s->columns + slot * N * MERIT_DOMINANCE_WIDEST;
+    r.columns = s->columns + slot * s->columns_per_slot;
     r.rows = s->rows + slot * N * MERIT_DOMINANCE_ROW_BUFFERS;
-    r.sums = s->sums + slot * A;
-    r.flags = s->flags + slot * A;
+    r.sums = s->sums + slot * s->rows_per_slot;
+    r.flags = s->flags + slot * s->rows_per_slot;
     if (c->sort_levels) {
-        r.sorted = s->sorted + slot * A * N;
+        r.sorted = s->sorted + slot * s->rows_per_slot * N;
+        r.objective_sorted = r.sorted;
         r.words = s->words + slot * 2 * N;
     }
     r.direct = c->dtype == MERIT_DTYPE_F32 && c->stride_level == 1 && !c->sort_levels;
@@ -80,7 +81,7 @@ static inline void dominance_sort_row(dominance_slot *s, int a)
     const merit_dominance_compare *const c = s->c;
     const int levels = c->num_levels;
     const int64_t at = merit_dominance_row_at(c, s->state, s->objective, a);
-    float *const row = s->sorted + (int64_t)a * levels;
+    float *const row = s->objective_sorted + (int64_t)a * levels;
     for (int n = 0; n < levels; n++) {
         s->words[n] = dominance_word(merit_dominance_load(c, at + n * c->stride_level), n);
     }
@@ -96,7 +97,7 @@ static inline const float *dominance_row(const dominance_slot *s, int a, float *
     const merit_dominance_compare *const c = s->c;
     const int64_t at = merit_dominance_row_at(c, s->state, s->objective, a);
     if (s->direct) return (const float *)c->q + at;
-    if (c->sort_levels) return s->sorted + (int64_t)a * c->num_levels;
+    if (c->sort_levels) return s->objective_sorted + (int64_t)a * c->num_levels;
     dominance_gather(c, at, buffer);
     return buffer;
 }

@@ -12,14 +12,16 @@ enum {
 
 typedef struct merit_dominance_scratch {
     int64_t num_slots;
+    int64_t rows_per_slot; // A, or M A
+    int64_t columns_per_slot; // floats
     // CPU
-    float *columns; // [slots, N, 16]
+    float *columns; // [slots, columns_per_slot]
     float *rows; // [slots, 18, N]
-    double *sums; // [slots, A]: of the levels, or of weight times level
-    uint32_t *flags; // [slots, A]
+    uint32_t *flags; // [slots, rows_per_slot]
     uint64_t *words; // [slots, 2, N], with sort_levels
     // both
-    float *sorted; // [slots, A, N], with sort_levels
+    double *sums; // [slots, rows_per_slot]: of the levels, or of weight times level
+    float *sorted; // [slots, rows_per_slot, N], with sort_levels
 } merit_dominance_scratch;
 
 // Blocks that sort rows in a slot of their own.
