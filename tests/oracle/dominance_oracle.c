@@ -146,7 +146,7 @@ int dominance_oracle_beats(const dominance_oracle *o, dominance_oracle_pair p, d
     // An exact 0 (equal rows, no violation at theta 1) is no near miss.
     if (ahead != 0 && fabs(ahead) < slack * all) *near = !exact;
     if (eta > 0 && fabs(ahead - eta) < slack * (all + eta)) *near = 1;
-    if (p.loss > 0 && fabs(third) < slack * all) *near = !exact;
+    if (ahead != 0 && p.loss > 0 && fabs(third) < slack * all) *near |= !exact;
     if (theta == 1 && !halves(o)) return ahead > 0 && (!(eta > 0) || ahead > eta) && p.loss == 0;
     return ahead > 0 && (!(eta > 0) || ahead > eta) && third >= (exact ? -1e-13 * all : 0);
 }

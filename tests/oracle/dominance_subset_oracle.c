@@ -26,9 +26,9 @@ static int beats(const state *s, int m, int a, int b)
 {
     int near;
     const dominance_oracle_pair p = dominance_oracle_compare(s->o, s->b, m, a, b);
-    const int result = dominance_oracle_beats(
-        s->o, p, s->d->theta == NULL ? 0.75 : (double)s->d->theta[m],
-        s->d->eta == NULL ? 0 : (double)s->d->eta[m], &near);
+    const int result =
+        dominance_oracle_beats(s->o, p, s->d->theta == NULL ? 0.75 : (double)s->d->theta[m],
+                               s->d->eta == NULL ? 0 : (double)s->d->eta[m], &near);
     s->r->near |= near;
     return result;
 }

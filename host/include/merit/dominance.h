@@ -142,7 +142,8 @@ typedef enum merit_dominance_pick {
 // Bits of `flags`.
 enum {
     MERIT_DOMINANCE_FLAG_FALLBACK = 1, // a class fell back on on_empty
-    MERIT_DOMINANCE_FLAG_BRANCH_SKIPPED = 2, // two branches had nothing in common: the later was left out
+    MERIT_DOMINANCE_FLAG_BRANCH_SKIPPED =
+        2, // two branches had nothing in common: the later was left out
     MERIT_DOMINANCE_FLAG_NAN_SEEN = 4, // a valid action has a row that cannot be compared
     MERIT_DOMINANCE_FLAG_NO_VALID_ACTION = 8,
     MERIT_DOMINANCE_FLAG_CYCLE = 16 // everything was beaten by something
@@ -174,8 +175,9 @@ typedef struct merit_dominance_subset_desc {
     int32_t mode; // merit_dominance_mode; default CASCADE
     int32_t within_class; // merit_dominance_within; default PARETO
     const int32_t *rank; // [M], NULL: smaller = more important, equal = one class
-    const uint8_t *above; // [M,M], NULL: above[m M + k] = 1 if m comes before k; strict, transitive.
-                          // Neither: rank m
+    const uint8_t
+        *above; // [M,M], NULL: above[m M + k] = 1 if m comes before k; strict, transitive.
+        // Neither: rank m
     int32_t on_empty; // merit_dominance_on_empty; default KEEP
     int32_t pick; // merit_dominance_pick; default MEAN
     const float *pick_weights; // [M], NULL = 1 on the last class, 0 elsewhere; MEAN
