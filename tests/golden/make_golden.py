@@ -21,6 +21,7 @@ import golden_bits_policy_loss
 import golden_bits_preference
 import golden_bits_score
 import golden_degenerate
+import golden_dominance
 import golden_groups
 import golden_policy_logprob
 import golden_policy_loss
@@ -44,7 +45,7 @@ def main(arguments):
         golden_bits_policy_loss.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
-        for family in (golden_advantage, golden_degenerate, golden_rejected, golden_groups, golden_preference_list,
+        for family in (golden_advantage, golden_degenerate, golden_dominance, golden_rejected, golden_groups, golden_preference_list,
                        golden_preference_pair, golden_presets, golden_score, golden_score_readout, golden_policy_logprob,
                        golden_policy_loss):
             family.write(golden)

@@ -84,3 +84,74 @@ const case_op case_dominance_pairwise = {
     .preset = dominance_pairwise_preset,
     .preset_name = merit_dominance_pairwise_preset_name,
 };
+
+// dominance_subset --------------------------------------------------------------------------------
+
+CASE_OP_CALLS(dominance_subset)
+CASE_OP_PRESETS(dominance_subset)
+
+static const field_value mode_values[] = {{"cascade", MERIT_DOMINANCE_MODE_CASCADE},
+                                          {"rulebook", MERIT_DOMINANCE_MODE_RULEBOOK},
+                                          {NULL, 0}};
+static const field_value within_values[] = {
+    {"pareto", MERIT_DOMINANCE_WITHIN_PARETO}, {"meet", MERIT_DOMINANCE_WITHIN_MEET}, {NULL, 0}};
+static const field_value on_empty_values[] = {{"keep", MERIT_DOMINANCE_ON_EMPTY_KEEP},
+                                              {"maximin", MERIT_DOMINANCE_ON_EMPTY_MAXIMIN},
+                                              {"top_cycle", MERIT_DOMINANCE_ON_EMPTY_TOP_CYCLE},
+                                              {NULL, 0}};
+static const field_value pick_values[] = {
+    {"none", MERIT_DOMINANCE_PICK_NONE},       {"mean", MERIT_DOMINANCE_PICK_MEAN},
+    {"maximin", MERIT_DOMINANCE_PICK_MAXIMIN}, {"random", MERIT_DOMINANCE_PICK_RANDOM},
+    {"first", MERIT_DOMINANCE_PICK_FIRST},     {NULL, 0}};
+
+typedef merit_dominance_subset_desc subset_desc;
+typedef merit_dominance_subset_io subset_io;
+
+static const field dominance_subset_fields[] = {
+    COMPARE_FIELDS(subset_desc),
+    LIST_OF(subset_desc, theta, float_element),
+    LIST_OF(subset_desc, eta, float_element),
+    FIELD_NAMED(subset_desc, mode_values, mode),
+    FIELD_NAMED(subset_desc, within_values, within_class),
+    LIST_OF(subset_desc, rank, int_element),
+    FIELD_NAMED(subset_desc, on_empty_values, on_empty),
+    FIELD_NAMED(subset_desc, pick_values, pick),
+    LIST_OF(subset_desc, pick_weights, float_element),
+    FIELD_OF(subset_desc, BOOL, drop_nan),
+    {0}};
+static const case_size dominance_subset_sizes[] = {STATE_SIZES(subset_desc), {0}};
+
+// W: rows of weights; V: words of a set.
+static void derive_subset(const void *desc, case_sizes sizes)
+{
+    const subset_desc *const d = desc;
+    sizes['W' - 'A'] = d->weights_stride_state == 0 ? 1 : sizes['B' - 'A'];
+    sizes['V' - 'A'] = sizes['A' - 'A'] / 32 + (sizes['A' - 'A'] % 32 != 0);
+}
+
+#define IN(member, types, dims) \
+    .name = #member, .offset = offsetof(subset_io, member), .dtypes = (types), .shape = (dims)
+#define OUT(member, types, dims) IN(member, types, dims), .output = true
+
+// Words of bits are I32.
+static const case_array dominance_subset_arrays[] = {
+    {IN(q, SIXTEEN_OR_F32, "B M A N"), LEVELS(subset_desc)},
+    {IN(weights, CASE_F32, "W? N"), .strides = {offsetof(subset_desc, weights_stride_state)}},
+    {IN(valid, CASE_U8, "B A")},
+    {IN(random, CASE_I32, "B")},
+    {OUT(subset, CASE_I32, "B M V")},
+    {OUT(final, CASE_I32, "B V")},
+    {OUT(action, CASE_I32, "B")},
+    {OUT(greedy, CASE_I32, "B M")},
+    {OUT(flags, CASE_I32, "B")},
+    {0}};
+
+#undef IN
+#undef OUT
+
+const case_op case_dominance_subset = {
+    CASE_OP_COMMON(dominance_subset),
+    .derive = derive_subset,
+    .preset = dominance_subset_preset,
+    .preset_name = merit_dominance_subset_preset_name,
+};
