@@ -1,63 +1,121 @@
-// preference_pair: the bounds that the header states for LOGISTIC, against 64-bit significands, which
-// measure a unit of binary32 to one part in 2^40.
+// preference_pair: the bounds that the header states, against MPFR.
 #include <math.h>
 #include <stdlib.h>
 
 #include "preference_case.h"
+#include "preference_exact.h"
 
 typedef struct worst {
     double loss, gradient; // in ulp
 } worst;
 
-static double ulps(double actual, long double exact)
+static void keep(double *worst, double ulps)
 {
-    return (double)(fabsl(actual - exact) / pc_ulp(MERIT_DTYPE_F32, exact));
+    if (!(ulps <= *worst)) *worst = ulps; // NaN is the worst of all
 }
 
 // Scores (z, 0): d is z itself.
-static void measure(tk_fixture *tk, const float *z, int64_t n, worst *w)
+static void measure(tk_fixture *tk, pc_case c, const pe_function *f, const float *z, worst *w)
 {
-    float *const zeros = calloc((size_t)n, sizeof *zeros);
-    pc_case c = pc_scores("bt", n, z, zeros);
+    const int64_t n = c.d.num_pairs;
     c.d.reduction = MERIT_PREFERENCE_REDUCTION_SUM;
     c.outputs = PC_PAIR_LOSS | PC_GRADS;
-    pc_result general = pc_run(tk, &c);
-    c.outputs = PC_GRADS; // the path of plain Bradley-Terry
-    pc_result plain = pc_run(tk, &c);
-    tk_expect_ok(tk->ctx, general.status);
-    tk_expect_bits(plain.grad_chosen, general.grad_chosen, n, 8);
-    tk_expect_bits(plain.grad_rejected, general.grad_rejected, n, 8);
+    pc_result r = pc_run(tk, &c);
+    tk_expect_ok(tk->ctx, r.status);
     for (int64_t i = 0; i < n && tk->is_first_run; i++) {
-        w->loss = fmax(w->loss, ulps(general.pair_loss[i], po_sp(-(long double)z[i])));
-        w->gradient = fmax(w->gradient, ulps(general.grad_chosen[i], -po_s(-(long double)z[i])));
-        w->gradient = fmax(w->gradient, ulps(general.grad_rejected[i], po_s(-(long double)z[i])));
+        keep(&w->loss, pe_ulps(f, PE_LOSS, z[i], r.pair_loss[i]));
+        keep(&w->gradient, pe_ulps(f, PE_SLOPE, z[i], r.grad_chosen[i]));
+        TK_EXPECT(r.grad_rejected[i] == -r.grad_chosen[i], "pair %lld", (long long)i);
     }
-    pc_free(&general), pc_free(&plain);
-    free(zeros);
+    c.outputs = PC_GRADS; // of plain Bradley-Terry, a path of its own
+    pc_result plain = pc_run(tk, &c);
+    tk_expect_bits(plain.grad_chosen, r.grad_chosen, n, 8);
+    tk_expect_bits(plain.grad_rejected, r.grad_rejected, n, 8);
+    pc_free(&r), pc_free(&plain);
 }
 
-// All of [-104, 104] at steps that reach every binade, 16384 to each.
-TK_TEST(preference_pair, losses_within_one_ulp_and_gradients_within_four)
+// Logits of both signs: of the b-th of 36 ranges that reach from 104 down to 2^-108.
+static void fill_range(float *z, int64_t count, int b)
 {
-    enum { BLOCK = 1 << 16 };
-    float *const z = malloc(BLOCK * sizeof *z);
+    tk_random random = {.state = (uint64_t)b};
+    const double top = b < 9 ? 104.0 / (1 << b) : ldexp(1, -(b - 8) * 4);
+    for (int64_t i = 0; i < count; i++) {
+        const double size =
+            (b < 9 ? 1 - tk_uniform(&random) : ldexp(1 + tk_uniform(&random), -1)) * top;
+        z[i] = (float)(i % 2 == 0 ? size : -size);
+    }
+}
+
+TK_TEST(preference_pair, logistic_losses_within_one_ulp_and_gradients_within_four)
+{
+    enum { BLOCK = 1 << 13, RANGES = 36 };
+    static float z[BLOCK], zeros[BLOCK];
+    const pe_function f = {.link = MERIT_LINK_LOGISTIC};
     worst w = {0};
-    const int binades = tk->kind == TK_SIMT ? 2 : 36;
-    for (int b = 0; b < binades; b++) {
-        tk_random random = {.state = (uint64_t)b};
-        const double top = b < 9 ? 104.0 / (1 << b) : ldexp(1, -(b - 8) * 4);
-        const int64_t count = tk->kind == TK_SIMT ? 3000 : BLOCK;
-        for (int64_t i = 0; i < count; i++) {
-            z[i] = (float)((b < 9 ? 1 - tk_uniform(&random) : ldexp(1 + tk_uniform(&random), -1)) *
-                           top);
-            if (i % 2 == 1) z[i] = -z[i];
-        }
-        measure(tk, z, count, &w);
+    const int64_t count = tk->kind == TK_SIMT ? 500 : BLOCK;
+    for (int b = 0; b < RANGES; b += tk->kind == TK_SIMT ? 9 : 1) {
+        fill_range(z, count, b);
+        measure(tk, pc_scores("bt", count, z, zeros), &f, z, &w);
     }
     tk_case("worst loss %.4f ulp, gradient %.4f ulp", w.loss, w.gradient);
     TK_EXPECT(w.loss <= 1, "a loss is off by %.4f ulp", w.loss);
     TK_EXPECT(w.gradient <= 4, "a gradient is off by %.4f ulp", w.gradient);
-    free(z);
+}
+
+typedef struct bound {
+    pe_function f;
+    double loss, gradient; // ulp
+    double range; // of abs(z)
+} bound;
+
+// Every link and outcome. EXO, DISCOPOP and ties lose digits only near a zero of what they compute.
+static const bound bounds[] = {
+    {{MERIT_LINK_HINGE, 0, 0, 0, 0}, 0.5, 0, 104},
+    {{MERIT_LINK_SQUARED, 0, 0, 0, 0}, 0.51, 0.5, 104},
+    {{MERIT_LINK_EXPONENTIAL, 0, 0, 0, 0}, 1, 1, 104},
+    {{MERIT_LINK_SIGMOID, 0, 0, 0, 0}, 1, 4, 104},
+    {{MERIT_LINK_EXO, 0.125f, 0, 0, 0}, 1, 1, 104},
+    {{MERIT_LINK_DISCOPOP, 0.05f, 0, 0, 0}, 1, 1, 80},
+    {{0, 0, MERIT_TIE_MODEL_RAO_KUPPER, 0.75f, 0}, 1, 1, 104},
+    {{0, 0, MERIT_TIE_MODEL_RAO_KUPPER, 0.75f, 1}, 1, 1, 104},
+    {{0, 0, MERIT_TIE_MODEL_DAVIDSON, -0.25f, 0}, 1, 1, 104},
+    {{0, 0, MERIT_TIE_MODEL_DAVIDSON, -0.25f, 1}, 1, 1, 104},
+};
+
+TK_TEST(preference_pair, every_link_and_tie_model_is_within_its_bound)
+{
+    enum { N = 1 << 11, RANGES = 12 };
+    static float z[N], zeros[N];
+    static int8_t outcomes[N];
+    const int64_t count = tk->kind == TK_SIMT ? 300 : N;
+    for (size_t k = 0; k < sizeof bounds / sizeof bounds[0]; k++) {
+        const bound *const e = &bounds[k];
+        worst w = {0};
+        for (int b = 0; b < RANGES; b++) {
+            fill_range(z, count, b);
+            for (int64_t i = 0; i < count; i++) {
+                z[i] = fabsf(z[i]) > (float)e->range ? 1 : z[i];
+                outcomes[i] = !e->f.is_tie;
+            }
+            pc_case c = pc_scores("bt", count, z, zeros);
+            c.d.link = e->f.link, c.d.link_param = e->f.link_param;
+            c.d.tie_model = e->f.tie_model, c.d.log_tie = e->f.log_tie;
+            if (e->f.tie_model != MERIT_TIE_MODEL_HALF) {
+                c.d.target = MERIT_PAIR_TARGET_OUTCOME;
+                c.io.outcomes = outcomes;
+            }
+            measure(tk, c, &e->f, z, &w);
+        }
+        tk_case("link %d, tie model %d, tie %d: loss %.4f ulp, gradient %.4f ulp", (int)e->f.link,
+                (int)e->f.tie_model, e->f.is_tie, w.loss, w.gradient);
+        TK_EXPECT(w.loss <= e->loss, "a loss is off by %.4f ulp", w.loss);
+        TK_EXPECT(w.gradient <= e->gradient, "a gradient is off by %.4f ulp", w.gradient);
+    }
+}
+
+static double ulps(double actual, long double exact)
+{
+    return (double)(fabsl(actual - exact) / pc_ulp(MERIT_DTYPE_F32, exact));
 }
 
 // With everything that comes before z: within abs(z) + 4 ulp of the unrounded z.

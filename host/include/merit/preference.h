@@ -222,8 +222,10 @@ MERIT_API merit_status merit_preference_pair_workspace(merit_context *ctx,
 //
 // Precision: d and z in binary64 from the stored inputs. LOGISTIC, EXPONENTIAL and SIGMOID take z
 // rounded to binary32, once, the others and the tie models work in binary64. Sums of losses,
-// weights and metrics are binary64. LOGISTIC, for exact functions of the rounded z: losses within
-// 1 ulp, gradients within 4 ulp (abs(z) + 4 against the unrounded z).
+// weights and metrics are binary64. Against exact functions of that z (checked with MPFR), for one
+// link or outcome alone: losses of every link and tie model within 1 ulp of binary32, gradients
+// within 4 (LOGISTIC: abs(z) + 4 against the unrounded z); EXO, DISCOPOP and ties lose digits where
+// what they compute is nearly 0.
 // Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal.
 // One launch when D is known on entry (SUM, GIVEN, or MEAN_VALID without mask, DROP, routes and
 // skip_invalid), when no gradient is asked for, or for N <= 16384; else two.
