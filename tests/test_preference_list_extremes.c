@@ -39,6 +39,55 @@ TK_TEST(preference_list, finite_scores_never_give_nan)
     }
 }
 
+// ALL_PAIRS adds slopes of either sign for one item: none may be infinite before it is written.
+TK_TEST(preference_list, finite_scores_never_give_nan_in_pairs_under_any_link)
+{
+    static const float sizes[] = {44.4f, 88.7f, 300, 1e4f, FLT_MAX};
+    static const float margins[] = {0, 1e4f, -1e4f, FLT_MAX, -FLT_MAX};
+    static const float labels[] = {3, 1, 2, 0, 5, 4, 2, 1};
+    static const int32_t links[] = {MERIT_LINK_LOGISTIC, MERIT_LINK_HINGE, MERIT_LINK_EXPONENTIAL};
+    for (int k = 0; k < 3 * 5 * 5; k++) {
+        const float size = sizes[k / 3 % 5];
+        const float s[] = {size, -size, 0, size / 2, -size / 3, 1, -size, size};
+        list_case c = list_one("instruct_gpt", s, 8);
+        c.io.labels = labels;
+        c.d.link = links[k % 3];
+        c.d.margin = margins[k / 15];
+        for (int options = 0; options < 12; options++) {
+            c.d.center = options % 3;
+            c.d.inner = options / 3 % 2;
+            c.d.tau = options < 6 ? 1 : 0x1p-100f;
+            list_result r = list_run(tk, &c);
+            tk_case("link %d, scores %g, margin %g, options %d", (int)c.d.link, (double)size,
+                    (double)c.d.margin, options);
+            expect_no_nan(&r, 8);
+            TK_EXPECT(!isnan(r.metrics.sum_loss) && !isnan(r.group_loss[0]), "losses");
+            list_free(&r);
+        }
+    }
+}
+
+// Item 1 should beat 2 and lose to 0, and does neither: the larger exponential is its slope.
+TK_TEST(preference_list, the_larger_of_two_infinite_slopes_decides)
+{
+    static const float s[] = {-300, 0, 200}, labels[] = {2, 1, 0};
+    static const float grad_scale = 0;
+    list_case c = list_one("instruct_gpt", s, 3);
+    c.io.labels = labels;
+    c.d.link = MERIT_LINK_EXPONENTIAL;
+    list_result r = list_run(tk, &c);
+    const double slopes[] = {-INFINITY, INFINITY, INFINITY};
+    tk_expect_close(r.grad, slopes, 3, 0, 0);
+    TK_EXPECT(isinf(r.loss) && isinf(r.group_loss[0]), "loss %g", r.loss);
+    TK_EXPECT(r.diagnostics.count[MERIT_COUNTER_NONFINITE] == 1, "counted %llu",
+              (unsigned long long)r.diagnostics.count[MERIT_COUNTER_NONFINITE]);
+    list_free(&r);
+    c.io.grad_scale = &grad_scale;
+    r = list_run(tk, &c);
+    tk_expect_close(r.grad, (double[3]){0}, 3, 0, 0);
+    list_free(&r);
+}
+
 // Gaps of 1e4 in rank order: each stage is decided, forwards and backwards.
 TK_TEST(preference_list, wide_gaps_stay_exact_in_rank_order)
 {

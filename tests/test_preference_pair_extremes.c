@@ -64,6 +64,78 @@ TK_TEST(preference_pair, finite_scores_never_give_nan_under_any_link)
     }
 }
 
+// Terms of both signs, each beyond every range: the two sides of SWAP under a wide margin, weights of
+// outcomes that leave [0, 1], a loss of each side alone against that of the pair.
+TK_TEST(preference_pair, infinities_of_either_sign_never_meet)
+{
+    static const float margins[] = {0, 88.7f, 300, 1e4f, FLT_MAX, -FLT_MAX};
+    static const float probabilities[] = {1, .5f, .25f};
+    for (int32_t link = 0; link <= MERIT_LINK_DISCOPOP; link++) {
+        for (int k = 0; k < 6 * 3 * 4; k++) {
+            float targets[ENDS];
+            const int options = k / 18;
+            pc_case c = ends(NULL);
+            c.d.link = link, c.d.unary_link = link;
+            c.d.link_param = link == MERIT_LINK_EXO ? .1f : 2.5f;
+            c.d.opposite = MERIT_OPPOSITE_SWAP;
+            c.d.margin = margins[k % 6];
+            c.d.smoothing_kind = MERIT_SMOOTHING_ROBUST;
+            c.d.smoothing = options % 2 == 1 ? .25f : 0;
+            c.d.target = MERIT_PAIR_TARGET_PROBABILITY;
+            c.io.probabilities = targets;
+            for (int i = 0; i < ENDS; i++) {
+                targets[i] = probabilities[k / 6 % 3];
+            }
+            for (int i = 0; i < 4 && options / 2 == 1; i++) {
+                c.d.unary[i] = 1 + (float)i;
+            }
+            c.d.unary_margin = options / 2 == 1 ? c.d.margin : 0;
+            expect_no_nan(tk, &c);
+        }
+    }
+}
+
+// A scale of 0 makes all of them 0.
+TK_TEST(preference_pair, a_scale_of_zero_makes_infinite_gradients_zero)
+{
+    static const float zero = 0;
+    for (int32_t link = 0; link <= MERIT_LINK_DISCOPOP; link++) {
+        pc_case c = ends(NULL);
+        c.d.link = link;
+        c.d.link_param = link == MERIT_LINK_EXO ? .1f : 2.5f;
+        c.io.grad_scale = &zero;
+        c.io.alpha = &zero;
+        pc_result r = pc_run(tk, &c);
+        tk_case("%s", pc_describe(&c));
+        TK_EXPECT(r.loss == 0, "loss %g", r.loss);
+        for (int i = 0; i < ENDS; i++) {
+            TK_EXPECT(r.grad_chosen[i] == 0 && r.grad_rejected[i] == 0, "pair %d: %g, %g", i,
+                      r.grad_chosen[i], r.grad_rejected[i]);
+        }
+        pc_free(&r);
+    }
+}
+
+// The larger exponential decides, in either order: -e^-z+ q+ + e^-z- q-.
+TK_TEST(preference_pair, the_larger_of_two_infinite_slopes_decides)
+{
+    static const float chosen[] = {50, -50, 0, 1e6f, -1e6f}, rejected[5];
+    static const float half[] = {.5f, .5f, .5f, .5f, .5f};
+    pc_case c = pc_scores(NULL, 5, chosen, rejected);
+    c.d.link = MERIT_LINK_EXPONENTIAL;
+    c.d.opposite = MERIT_OPPOSITE_SWAP;
+    c.d.margin = 200; // z+ = d - 200, z- = -d - 200
+    c.d.target = MERIT_PAIR_TARGET_PROBABILITY;
+    c.io.probabilities = half;
+    pc_result r = pc_run(tk, &c);
+    const double slopes[] = {INFINITY, -INFINITY, 0, INFINITY, -INFINITY};
+    tk_expect_close(r.grad_chosen, slopes, 5, 0, 0);
+    TK_EXPECT(isinf(r.loss) && r.loss > 0 && isinf(r.pair_loss[2]), "loss %g", r.loss);
+    TK_EXPECT(r.diagnostics.count[MERIT_COUNTER_NONFINITE] == 5, "counted %llu",
+              (unsigned long long)r.diagnostics.count[MERIT_COUNTER_NONFINITE]);
+    pc_free(&r);
+}
+
 TK_TEST(preference_pair, finite_scores_never_give_nan_under_tie_models)
 {
     static const float parameters[] = {1e-6f, .5f, 5, 80, 1e4f};

@@ -40,7 +40,38 @@ typedef struct merit_preference_value {
     double slope; // phi'(z)
 } merit_preference_value;
 
-// z finite gives values that are not NaN.
+// Slopes of either sign meet, so no finite z may give an infinite one: infinities would cancel to NaN.
+// Exponentials go on in binary64 where they leave their range, and stop at e^485 < 2^700: that leaves room
+// for the products and sums that follow. What of them reaches a binary32 output is infinite there; a loss
+// with such a term is infinite where all terms have one sign.
+#define MERIT_PREFERENCE_LAST_EXPONENT 485.0f
+#define MERIT_PREFERENCE_LAST 0x1.a1ec65e29e512p699 // e^485
+
+// e^-z; beyond binary32 to 8 units of its last place.
+MERIT_HD static inline double merit_preference_exponential(float z)
+{
+    const float limit = MERIT_PREFERENCE_LAST_EXPONENT;
+    const double near = (double)m_exp(-z);
+    const double root = (double)m_exp(m_mul(-z > limit ? limit : -z, 0.125f));
+    const double square = m_mul64(root, root);
+    const double fourth = m_mul64(square, square);
+    return near == m_inf64() ? m_mul64(fourth, fourth) : near;
+}
+
+// Whether the value of a link has left the range of its exponential.
+MERIT_HD static inline int merit_preference_is_beyond(int32_t link, double value)
+{
+    if (link == MERIT_LINK_EXPONENTIAL) return value > 0x1.fffffep127;
+    return link == MERIT_LINK_DISCOPOP && value > 0x1p690;
+}
+
+// softplus of a binary32 argument, x before its rounding. Above binary32 it is x itself.
+MERIT_HD static inline double merit_preference_softplus_of(merit_logistic l, double x)
+{
+    return (double)l.softplus == m_inf64() ? x : (double)l.softplus;
+}
+
+// z finite gives values that are finite.
 MERIT_HD static inline merit_preference_value merit_preference_exo(const merit_preference_link *l,
                                                                    double z)
 {
@@ -64,8 +95,11 @@ merit_preference_discopop(const merit_preference_link *l, double z)
     const double u = merit_preference_sigmoid64(m_div64(z, t));
     const double v = merit_preference_sigmoid64(-m_div64(z, t));
     const int negative = z < 0.0;
-    const double power = negative ? m_mul64(z, m_div64(m_sub64(1.0, t), t)) : -z;
-    const double w = m_mul64(negative ? v : u, m_exp64(power));
+    const double power =
+        negative ? m_mul64(z, m_div64(m_sub64(1.0, t), t)) : -z; // T > 1: may be large
+    const double e = m_exp64(power);
+    const double w =
+        m_mul64(negative ? v : u, e > MERIT_PREFERENCE_LAST ? MERIT_PREFERENCE_LAST : e);
     const double softplus = m_softplus64(-z);
     const double share = m_div64(v, t);
     merit_preference_value r;
@@ -92,7 +126,7 @@ merit_preference_evaluate(const merit_preference_link *l, double z)
         v.slope = m_mul64(2.0, z);
         break;
     case MERIT_LINK_EXPONENTIAL:
-        v.value = (double)m_exp(-z32);
+        v.value = merit_preference_exponential(z32);
         v.slope = -v.value;
         break;
     case MERIT_LINK_SIGMOID:
@@ -103,7 +137,7 @@ merit_preference_evaluate(const merit_preference_link *l, double z)
     case MERIT_LINK_DISCOPOP: v = merit_preference_discopop(l, z); break;
     default: { // LOGISTIC
         const merit_logistic l = m_logistic(-z32);
-        v.value = (double)l.softplus;
+        v.value = merit_preference_softplus_of(l, -z);
         v.slope = -(double)l.sigmoid;
     }
     }

@@ -48,6 +48,11 @@ MERIT_HD static inline double merit_list_exp(double x, double top)
     return (double)m_exp(m_round32(m_sub64(x, top)));
 }
 
+MERIT_HD static inline double merit_list_softplus(double x)
+{
+    return merit_preference_softplus_of(m_logistic(m_round32(x)), x);
+}
+
 // What a sum over the items of a group adds up.
 typedef enum merit_list_term_kind {
     MERIT_LIST_TERM_NONE,
@@ -67,7 +72,7 @@ MERIT_HD static inline double merit_list_cross_entropy(const merit_preference_li
     const double q = merit_list_shares_of(a, g, item).own;
     if (q == 0.0) return 0.0;
     if (g->is_pair) {
-        return m_mul64(q, (double)m_logistic(m_round32(-merit_list_pair_gap(g, item.x))).softplus);
+        return m_mul64(q, merit_list_softplus(-merit_list_pair_gap(g, item.x)));
     }
     return m_mul64(q, m_add64(m_sub64(g->x_max, item.x), g->log_sum));
 }
@@ -167,7 +172,7 @@ MERIT_HD static inline double merit_list_term(const merit_preference_list_args *
     case MERIT_LIST_TERM_LOSS:
         if (a->d.mode == MERIT_LIST_MODE_CROSS_ENTROPY) return merit_list_cross_entropy(a, g, item);
         if (!(positive || negative)) return 0.0;
-        return (double)m_logistic(m_round32(positive ? -item.x : item.x)).softplus;
+        return merit_list_softplus(positive ? -item.x : item.x);
     default: return merit_list_slope(a, g, item);
     }
 }

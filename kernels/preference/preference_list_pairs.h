@@ -22,7 +22,8 @@ MERIT_HD static inline void merit_list_meet(const merit_preference_link *link, d
     const int loses = key < other_key;
     const double gap = wins ? m_sub64(x, other_x) : m_sub64(other_x, x);
     const merit_preference_value v = merit_preference_evaluate(link, m_sub64(gap, margin));
-    m->loss = m_add64(m->loss, wins ? v.value : 0.0);
+    const double loss = merit_preference_is_beyond(link->link, v.value) ? m_inf64() : v.value;
+    m->loss = m_add64(m->loss, wins ? loss : 0.0);
     m->slope = m_add64(m->slope, wins ? v.slope : loses ? -v.slope : 0.0);
     m->concordant += wins & (x > other_x);
     m->discordant += wins & (x < other_x);

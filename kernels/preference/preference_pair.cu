@@ -227,7 +227,8 @@ MERIT_KERNEL(kThreads) preference_pair_plain_kernel(const MERIT_GRID_CONSTANT Ar
             if (i >= a.d.num_pairs) continue;
             const float z = m_sub(c[slot], r[slot]);
             const merit_logistic l = m_logistic(-z);
-            float loss = l.softplus;
+            double loss =
+                merit_preference_softplus_of(l, m_sub64((double)r[slot], (double)c[slot]));
             float gradient = l.sigmoid;
             // 0 times an infinite scale is 0
             if (gradient != 0.0f || m_is_finite64(scale)) {
@@ -236,12 +237,12 @@ MERIT_KERNEL(kThreads) preference_pair_plain_kernel(const MERIT_GRID_CONSTANT Ar
             gradient = m_canonical32(gradient);
             float opposite = m_canonical32(-gradient);
             if (!merit_preference_is_finite32(c[slot]) || !merit_preference_is_finite32(r[slot])) {
-                loss = m_nan32();
+                loss = m_nan64();
                 gradient = m_nan32();
                 opposite = m_nan32();
                 m_count(a.io.diagnostics, MERIT_COUNTER_NONFINITE, 1);
             }
-            sum = m_add64(sum, (double)loss);
+            sum = m_add64(sum, loss);
             if (grad_chosen != NULL) grad_chosen[i] = opposite;
             if (grad_rejected != NULL) grad_rejected[i] = gradient;
         }

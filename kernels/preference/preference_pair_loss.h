@@ -10,7 +10,7 @@ typedef struct merit_preference_result {
     double grad_chosen; // dL / dx_c
     double grad_rejected; // dL / dx_r
     double grad_tie; // dL / dlog_tie
-    int32_t overflows; // an EXPONENTIAL is infinite
+    int32_t overflows; // an EXPONENTIAL leaves binary32
 } merit_preference_result;
 
 // q, the probability that is fitted. 1/2 stays 1/2.
@@ -73,10 +73,14 @@ merit_preference_pair_loss(const merit_preference_pair_args *a,
             at = m_sub64(minus ? -base : base, (double)d->unary_margin);
         }
         const merit_preference_link *const link = side > 0 ? &s->unary_link : &s->link;
-        const merit_preference_value v = merit_preference_evaluate(link, at);
+        merit_preference_value v = merit_preference_evaluate(link, at);
+        if (merit_preference_is_beyond(link->link, v.value)) {
+            if (link->link == MERIT_LINK_EXPONENTIAL) r.overflows = 1;
+            // ROBUST gives terms of either sign: their sum stays finite
+            if (d->smoothing_kind != MERIT_SMOOTHING_ROBUST) v.value = m_inf64();
+        }
         const double value = m_mul64(coefficient, v.value);
         const double slope = m_mul64(minus ? -coefficient : coefficient, v.slope);
-        if (link->link == MERIT_LINK_EXPONENTIAL && v.value == m_inf64()) r.overflows = 1;
         if (side == 0) {
             pair = m_add64(pair, value);
             pair_slope = minus ? m_add64(pair_slope, slope) : slope;

@@ -266,7 +266,9 @@ MERIT_HD static inline double merit_preference_reduced(const merit_preference_pa
     if (valid == 0.0 || x == 0.0) return 0.0;
     const double d =
         merit_preference_denominator(a, route, valid, t->cell[MERIT_PREFERENCE_CELL_WEIGHT]);
-    return m_div64(m_mul64(merit_preference_alpha(a, route), x), d);
+    const double alpha = merit_preference_alpha(a, route);
+    if (alpha == 0.0 && m_abs64(x) == m_inf64()) return 0.0; // a route of no weight
+    return m_div64(m_mul64(alpha, x), d);
 }
 
 // Whether route k has valid pairs and a denominator of 0.

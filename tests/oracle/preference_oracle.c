@@ -268,7 +268,7 @@ static void reduce(const call *c, const state *states)
         sum_in(&o->route_sum[s->route], o->pair_loss[i]);
         sum_in(&o->tiles[i / PO_TILE * K + s->route], o->pair_loss[i]);
         sum_in(&by_tie[s->route], s->is_bad ? exactly(NAN) : scaled(s->weight, v->by_tie));
-        if (v->overflows) ++o->counters[MERIT_COUNTER_NONFINITE];
+        if (v->overflows & PO_COUNTED) ++o->counters[MERIT_COUNTER_NONFINITE];
     }
     const int divides = io->loss != NULL || io->grad_chosen != NULL || io->grad_rejected != NULL ||
                         io->grad_tie != NULL;
@@ -281,7 +281,8 @@ static void reduce(const call *c, const state *states)
         loss_is_open |= is_zero && o->route_sum[k].value != 0 && is_noise(o->route_sum[k]);
         tie_is_open |= is_zero && by_tie[k].value != 0 && is_noise(by_tie[k]);
         if (!is_zero || o->route_sum[k].value != 0) {
-            sum_in(&o->loss, scaled((double)alpha / (double)D[k], o->route_sum[k]));
+            const int is_off = alpha == 0 && isinf(o->route_sum[k].value);
+            if (!is_off) sum_in(&o->loss, scaled((double)alpha / (double)D[k], o->route_sum[k]));
         }
         if (!is_zero || by_tie[k].value != 0) {
             sum_in(&o->grad_tie, scaled(upstream * alpha / D[k], by_tie[k]));

@@ -8,6 +8,7 @@
 
 #include <merit/merit.h>
 
+enum { PO_COUNTED = 1, PO_BEYOND = 2 };
 enum { PO_MAX_ROUTES = 32, PO_MAX_BINS = 64, PO_TILE = 2048 };
 
 typedef struct po_number {
@@ -33,7 +34,7 @@ typedef struct po_pair {
     po_number by_chosen, by_rejected; // dL / dchosen, dL / drejected
     po_number by_tie; // dL / dlog_tie
     po_number probability; // of pair_probability
-    int overflows; // an exponential left binary32
+    int overflows; // PO_COUNTED: an EXPONENTIAL left binary32; PO_BEYOND: an exponential its range
 } po_pair;
 
 // The page's formulas for one valid pair.

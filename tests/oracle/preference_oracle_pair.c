@@ -43,11 +43,11 @@ static po_number ulps64(long double value, long double magnitude)
     return (po_number){value, 8 * E64 * magnitude};
 }
 
-// What leaves binary32 is infinite there.
-static po_number saturate32(po_number x)
+// e^x to binary32 accuracy, and no further than e^485.
+static po_number exponential(long double x)
 {
-    if (fabsl(x.value) >= 0x1p128L) return (po_number){copysignl(INFINITY, x.value), 0};
-    return x;
+    const long double value = expl(fminl(x, 485));
+    return ulps32(value, value < 0x1p128L ? 1 : 8);
 }
 
 static po_phi exo(long double e, long double z)
@@ -66,11 +66,12 @@ static po_phi exo(long double e, long double z)
 static po_phi discopop(long double T, long double z)
 {
     const long double u = po_s(z / T), v = po_s(-z / T), sp = po_sp(-z);
-    const long double log_product = -z - po_sp(-z / T), product = expl(log_product);
+    const long double log_product = fminl(-z - po_sp(-z / T), 485), product = expl(log_product);
     const long double worse = 4 + fabsl(z) + fabsl(z / T);
     const long double inner = v / T - 1;
     const long double steep = product == 0 ? 0 : product * inner;
     po_phi f = {.overflows = 0};
+    f.overflows = product >= 0x1p690L ? PO_BEYOND : 0;
     f.value = ulps64(v * sp + product, worse * (v * sp + product));
     f.slope.value = -v * po_s(-z) + steep - u * v / T * sp;
     f.slope.noise = 8 * E64 * worse *
@@ -96,9 +97,9 @@ po_phi po_link(int32_t link, long double link_param, long double z)
         f.slope = ulps64(2 * z, 0);
         break;
     case MERIT_LINK_EXPONENTIAL:
-        f.value = saturate32(ulps32(expl(-z), 1));
+        f.value = exponential(-z);
         f.slope = (po_number){-f.value.value, f.value.noise};
-        f.overflows = isinf(f.value.value);
+        f.overflows = f.value.value >= 0x1p128L ? PO_COUNTED | PO_BEYOND : 0;
         break;
     case MERIT_LINK_SIGMOID:
         f.value = ulps32(po_s(-z), 1);
@@ -116,7 +117,7 @@ static po_phi link_of(int32_t link, long double link_param, long double z, long 
 {
     const int rounds = is_binary32(link) && !is_exact;
     const long double z32 = (long double)(float)(double)z;
-    po_phi f = po_link(link, link_param, rounds ? z32 : z);
+    po_phi f = po_link(link, link_param, rounds && isfinite(z32) ? z32 : z);
     if (z_noise > 0 && isfinite(f.value.value)) { // and may be rounded the other way
         const long double step = z_noise + (rounds ? ulp32(z) : 0);
         const po_phi above = po_link(link, link_param, z + step);
@@ -329,6 +330,10 @@ po_pair po_evaluate(const merit_preference_pair_desc *desc, const po_point *poin
     add(&r.loss, desc->center, ulps64(sum * sum, sum * sum));
     add(&by_c, 2 * desc->center, (po_number){sum, E64 * fabsl(sum)});
     add(&by_r, 2 * desc->center, (po_number){sum, E64 * fabsl(sum)});
+    // A term that left its range makes the loss infinite; ROBUST has terms of either sign.
+    if ((r.overflows & PO_BEYOND) != 0 && desc->smoothing_kind != MERIT_SMOOTHING_ROBUST) {
+        r.loss = (po_number){INFINITY, 0};
+    }
     r.by_chosen = times(1 / point->chosen_length, by_c);
     r.by_rejected = times(1 / point->rejected_length, by_r);
 

@@ -37,6 +37,7 @@ static int fits(double actual, po_number expected, int32_t dtype, long double *l
     if (isnan(value)) return isnan(actual);
     if (isinf(value) || size - expected.noise >= overflow)
         return actual == copysignl(INFINITY, value);
+    if (isinf(actual) && expected.noise - size >= overflow) return 1; // of either sign
     if (isinf(actual) && size + expected.noise >= overflow) return (actual > 0) == (value > 0);
     return fabsl(actual - value) <= *limit;
 }

@@ -212,7 +212,8 @@ MERIT_API merit_status merit_preference_pair_workspace(merit_context *ctx,
 // BAD_LENGTH, BAD_ROUTE, BAD_TIE). Equal scores: loss log 2, gradients -1/2 and 1/2 of t beta
 // exactly. N = 0 or no valid pair: loss 0. D_k = 0 with valid pairs: loss and gradients 0 where
 // w_i L_i and its gradient are, else IEEE infinities; counted (ZERO_DENOMINATOR). EXPONENTIAL
-// beyond exp(88.7) is inf and counted (NONFINITE).
+// beyond exp(88.7) makes the loss of its pair inf and is counted (NONFINITE). Finite inputs never give
+// NaN: where terms of either sign leave their range, the larger decides (all beyond e^485 are alike).
 //
 // chosen or rejected may be NULL when pair_weight, center and its unary coefficients are 0: its x is
 // 0, and its gradient, references and lengths are NULL too. References and lengths come for all the
@@ -372,8 +373,9 @@ MERIT_API merit_status merit_preference_list_workspace(merit_context *ctx,
 // that decrease or leave the items (BAD_OFFSETS) and groups above max_size, 65536 (PLACKETT_LUCE)
 // or 8192 (ALL_PAIRS) are NaN and counted (GROUP_TOO_LARGE). Rows in no group get +0. Groups of
 // group_weight 0 are not read, add nothing, get +0 and count as valid. The two-member groups of
-// CROSS_ENTROPY and ALL_PAIRS have the bits of preference_pair. EXPONENTIAL beyond the range of exp
-// is infinite (NONFINITE), and so may be its gradients, or NaN where they meet.
+// CROSS_ENTROPY and ALL_PAIRS have the bits of preference_pair. EXPONENTIAL beyond exp(88.7)
+// makes the loss of its group inf and is counted (NONFINITE). Finite inputs never give NaN: where slopes
+// of either sign leave their range, the larger decides (all beyond e^485 are alike).
 //
 // Precision: centering and x in binary64, x - max rounded to binary32 before exp, PLACKETT_LUCE in
 // binary64; sums of exponentials, stages and pairs in binary64. A group of m terms: loss and dx
