@@ -16,7 +16,13 @@ typedef struct bench_stream_buffers {
     merit_stream stream;
 } bench_stream_buffers;
 
-typedef enum bench_traffic { BENCH_READ, BENCH_WRITE, BENCH_COPY, BENCH_NUM_TRAFFIC } bench_traffic;
+typedef enum bench_traffic {
+    BENCH_READ,
+    BENCH_WRITE,
+    BENCH_COPY,
+    BENCH_2R1W, // two bytes read for one written: half the bytes of from to half of to
+    BENCH_NUM_TRAFFIC
+} bench_traffic;
 
 // One way of moving bytes as fast as possible.
 typedef struct bench_mover {
@@ -40,6 +46,9 @@ typedef struct bench_device {
     void (*download)(void *to_host, const void *from, size_t bytes);
     void (*finish)(void); // waits for the stream
     double (*time)(bench_calls *calls, void *state, int64_t first, int64_t n); // seconds
+    double (*node)(bench_calls *calls,
+                   void *state); // seconds of a call in a graph; NULL: no graphs
+    double (*launch)(int num_threads); // seconds of a launch that does nothing
 } bench_device;
 
 const bench_device *bench_device_host(void);

@@ -5,6 +5,7 @@
 #include "device.h"
 
 int bench_cuda_move(int traffic, void *to, const void *from, size_t bytes, cudaStream_t stream);
+int bench_cuda_empty(cudaStream_t stream);
 
 static cudaStream_t stream;
 static cudaEvent_t started, stopped;
@@ -71,6 +72,62 @@ static void move_copy(const bench_stream_buffers *b)
     require((cudaError_t)bench_cuda_move(BENCH_COPY, b->to, b->from, b->bytes, b->stream), "copy");
 }
 
+static void move_merge(const bench_stream_buffers *b)
+{
+    require((cudaError_t)bench_cuda_move(BENCH_2R1W, b->to, b->from, b->bytes, b->stream), "2r1w");
+}
+
+// Empty kernels in a row, by the device's clock.
+static void launch_calls(void *state, int64_t first, int64_t n)
+{
+    (void)state;
+    (void)first;
+    for (int64_t i = 0; i < n; i++)
+        require((cudaError_t)bench_cuda_empty(stream), "an empty kernel");
+}
+
+static cudaGraphExec_t graph_of(bench_calls *calls, void *state, int64_t n)
+{
+    cudaGraph_t graph;
+    cudaGraphExec_t made;
+    require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+            "cudaStreamBeginCapture");
+    calls(state, 0, n);
+    require(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+    require(cudaGraphInstantiateWithFlags(&made, graph, 0), "cudaGraphInstantiate");
+    require(cudaGraphDestroy(graph), "cudaGraphDestroy");
+    return made;
+}
+
+static void graph_calls(void *state, int64_t first, int64_t n)
+{
+    (void)first;
+    for (int64_t i = 0; i < n; i++)
+        require(cudaGraphLaunch(state, stream), "cudaGraphLaunch");
+}
+
+// The slope between a short and a long graph: what a launch of a graph costs by itself cancels.
+static double cuda_node(bench_calls *calls, void *state)
+{
+    enum { SHORT = 4, LONG = 36, LAUNCHES = 20 };
+    double seconds[2];
+    for (int k = 0; k < 2; k++) {
+        const cudaGraphExec_t graph = graph_of(calls, state, k == 0 ? SHORT : LONG);
+        (void)cuda_time(graph_calls, graph, 0, 2);
+        seconds[k] = cuda_time(graph_calls, graph, 0, LAUNCHES) / LAUNCHES;
+        require(cudaGraphExecDestroy(graph), "cudaGraphExecDestroy");
+    }
+    return (seconds[1] - seconds[0]) / (LONG - SHORT);
+}
+
+static double cuda_launch(int num_threads)
+{
+    enum { LAUNCHES = 200 };
+    (void)num_threads;
+    (void)cuda_time(launch_calls, NULL, 0, LAUNCHES);
+    return cuda_time(launch_calls, NULL, 0, LAUNCHES) / LAUNCHES;
+}
+
 static void move_memset(const bench_stream_buffers *b)
 {
     require(cudaMemsetAsync(b->to, 0, b->bytes, b->stream), "cudaMemsetAsync");
@@ -88,6 +145,7 @@ static const bench_mover movers[] = {
     {BENCH_WRITE, "cudaMemsetAsync", NULL, move_memset},
     {BENCH_COPY, "16-byte loads and stores", NULL, move_copy},
     {BENCH_COPY, "cudaMemcpyAsync", NULL, move_memcpy},
+    {BENCH_2R1W, "16-byte loads and stores", NULL, move_merge},
     {BENCH_READ, NULL, NULL, NULL},
 };
 
@@ -144,6 +202,8 @@ const bench_device *bench_device_cuda(char reason[BENCH_TEXT])
         .download = cuda_download,
         .finish = cuda_finish,
         .time = cuda_time,
+        .node = cuda_node,
+        .launch = cuda_launch,
     };
     describe(&device);
     return &device;

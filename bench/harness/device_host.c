@@ -76,6 +76,7 @@ const bench_device *bench_device_host(void)
             .download = host_upload,
             .finish = host_finish,
             .time = host_time,
+            .launch = bench_host_launch,
         };
         bench_cpu_text(device.description);
     }

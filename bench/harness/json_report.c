@@ -52,6 +52,7 @@ json_t *bench_json_roofs(const bench_roofs *roofs, const char *when)
     set(o, "device", text(roofs->device->name));
     set(o, "threads", json_integer(roofs->num_threads));
     set(o, "array_bytes", json_integer((json_int_t)roofs->bytes));
+    set(o, "launch_s", number(roofs->launch));
     for (int t = 0; t < BENCH_NUM_TRAFFIC; t++) {
         const bench_roof *const roof = &roofs->roof[t];
         json_t *const r = json_object();
@@ -78,6 +79,17 @@ static json_t *timing(const bench_timing *t)
     set(o, "samples", json_integer(s->count));
     set(o, "calls_per_sample", json_integer(t->calls_per_sample));
     set(o, "ambiguous", json_boolean(t->ambiguous));
+    return o;
+}
+
+static json_t *clocks(const bench_clocks *c)
+{
+    json_t *const o = json_object();
+    set(o, "sm_mhz", json_integer(c->sm_mhz));
+    set(o, "memory_mhz", json_integer(c->memory_mhz));
+    set(o, "temperature_c", json_integer(c->temperature));
+    set(o, "watts", number(c->watts));
+    set(o, "throttle_reasons", json_integer((json_int_t)c->throttle));
     return o;
 }
 
@@ -115,6 +127,14 @@ static void set_results(json_t *o, const bench_row *row)
     set(o, "allocations", json_integer(row->counts.allocations));
     set(o, "launches",
         strcmp(row->backend, "cuda") == 0 ? json_integer(row->counts.launches) : json_null());
+    const bench_limit limit = bench_limit_of(row);
+    json_t *const l = json_object();
+    set(l, "by", text(limit.by));
+    set(l, "seconds", number(limit.seconds));
+    set(o, "limit", l);
+    set(o, "host_call", row->host.seconds.count > 0 ? timing(&row->host) : json_null());
+    set(o, "graph_node_s", row->graph_node > 0 ? number(row->graph_node) : json_null());
+    set(o, "clocks", row->clocks.known ? clocks(&row->clocks) : json_null());
     json_t *peer = json_null();
     if (row->has_peer) {
         peer = json_object();

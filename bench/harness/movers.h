@@ -11,4 +11,7 @@ typedef void bench_range_body(void *state, int64_t begin, int64_t end);
 void bench_parallel(int num_threads, int64_t count, int64_t grain, bench_range_body *body,
                     void *state);
 
+// Seconds of an empty bench_parallel: what the threads cost.
+double bench_host_launch(int num_threads);
+
 #endif

@@ -6,7 +6,7 @@ namespace
 {
 constexpr int kBlockThreads = 512;
 constexpr int kBlocksPerSm = 4; // 2048 threads fill an SM
-enum { kRead, kWrite, kCopy }; // bench_traffic
+enum { kRead, kWrite, kCopy, k2R1W }; // bench_traffic
 
 __device__ unsigned found; // keeps what the reading kernel saw
 
@@ -40,7 +40,30 @@ __global__ void __launch_bounds__(kBlockThreads)
         to[i] = from[i];
     }
 }
+
+__global__ void __launch_bounds__(kBlockThreads)
+    merge_kernel(uint4 *__restrict__ to, const uint4 *__restrict__ from,
+                 const uint4 *__restrict__ also, int64_t n)
+{
+    const int64_t step = (int64_t)gridDim.x * kBlockThreads;
+#pragma unroll 4
+    for (int64_t i = (int64_t)blockIdx.x * kBlockThreads + threadIdx.x; i < n; i += step) {
+        const uint4 a = from[i];
+        const uint4 b = also[i];
+        to[i] = make_uint4(a.x | b.x, a.y | b.y, a.z | b.z, a.w | b.w);
+    }
+}
+
+__global__ void empty_kernel()
+{
+}
 } // namespace
+
+extern "C" int bench_cuda_empty(cudaStream_t stream)
+{
+    return (int)cudaLaunchKernel(reinterpret_cast<const void *>(empty_kernel), dim3(1), dim3(32),
+                                 nullptr, 0, stream);
+}
 
 // traffic is a bench_traffic, bytes a multiple of 16; returns the CUDA error code.
 extern "C" int bench_cuda_move(int traffic, void *to, const void *from, size_t bytes,
@@ -56,6 +79,9 @@ extern "C" int bench_cuda_move(int traffic, void *to, const void *from, size_t b
     void *read_arguments[] = {&source, &n};
     void *write_arguments[] = {&target, &n};
     void *copy_arguments[] = {&target, &source, &n};
+    int64_t half = n / 2;
+    const uint4 *also = source + half;
+    void *merge_arguments[] = {&target, &source, &also, &half};
     switch (traffic) {
     case kRead:
         return (int)cudaLaunchKernel(reinterpret_cast<const void *>(read_kernel), grid, block,
@@ -63,6 +89,9 @@ extern "C" int bench_cuda_move(int traffic, void *to, const void *from, size_t b
     case kWrite:
         return (int)cudaLaunchKernel(reinterpret_cast<const void *>(write_kernel), grid, block,
                                      write_arguments, 0, stream);
+    case k2R1W:
+        return (int)cudaLaunchKernel(reinterpret_cast<const void *>(merge_kernel), grid, block,
+                                     merge_arguments, 0, stream);
     default:
         return (int)cudaLaunchKernel(reinterpret_cast<const void *>(copy_kernel), grid, block,
                                      copy_arguments, 0, stream);

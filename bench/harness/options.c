@@ -15,7 +15,12 @@ enum {
     KEY_BACKEND,
     KEY_THREADS,
     KEY_QUICK,
+    KEY_FULL,
     KEY_JSON,
+    KEY_REPORT,
+    KEY_MARKDOWN,
+    KEY_COMPARE,
+    KEY_TOLERANCE,
     KEY_DATA,
     KEY_MIN_TIME,
     KEY_SEED
@@ -30,9 +35,18 @@ static const struct argp_option option_table[] = {
      "cpu (the widest instruction set), cpu_v4, cpu_v3, cpu_v2, cuda, all, or several separated by "
      "commas; default cpu,cuda",
      0},
-    {"threads", KEY_THREADS, "N", 0, "CPU threads; default one per core", 0},
+    {"threads", KEY_THREADS, "LIST", 0,
+     "CPU threads; default one per core. Several separated by commas: a row each", 0},
     {"quick", KEY_QUICK, NULL, 0, "A few points with short sampling, below 30 seconds", 0},
+    {"full", KEY_FULL, NULL, 0, "The whole matrix of shapes, as far as memory reaches", 0},
     {"json", KEY_JSON, "FILE", 0, "Write the report as JSON too (schema in bench/README.md)", 0},
+    {"report", KEY_REPORT, "FILE", 0, "Write the report as one page of HTML too", 0},
+    {"markdown", KEY_MARKDOWN, "FILE", 0, "Write the report as Markdown tables too", 0},
+    {"compare", KEY_COMPARE, "OLD.json", 0,
+     "Say of each row whether it is FASTER, SLOWER, the SAME or AMBIGUOUS against an earlier "
+     "report",
+     0},
+    {"tolerance", KEY_TOLERANCE, "PERCENT", 0, "What --compare still calls the same; default 5", 0},
     {"data", KEY_DATA, "DIR", 0,
      "Folder of real data; default the environment variable MERIT_DATA_DIR", 0},
     {"min-time", KEY_MIN_TIME, "SECONDS", 0,
@@ -99,6 +113,37 @@ static double parse_seconds(struct argp_state *state, const char *text)
     return value;
 }
 
+static double parse_percent(struct argp_state *state, const char *text)
+{
+    char *end = NULL;
+    const double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value > 0 && value <= 100)) {
+        argp_error(state, "--tolerance is %s, expected percent above 0, at most 100", text);
+    }
+    return value;
+}
+
+static void parse_threads(struct argp_state *state, const char *argument, bench_options *o)
+{
+    char text[BENCH_TEXT];
+    char *rest = NULL;
+    int count = 0;
+    if (argument[0] == '\0') parse_integer(state, "threads", argument, 1, 1024);
+    snprintf(text, sizeof text, "%s", argument);
+    for (char *one = strtok_r(text, ",", &rest); one; one = strtok_r(NULL, ",", &rest), count++) {
+        const int threads = (int)parse_integer(state, "threads", one, 1, 1024);
+        if (count > BENCH_MAX_SWEEP) {
+            argp_error(state, "--threads has more than %d counts", BENCH_MAX_SWEEP + 1);
+        }
+        if (count == 0) {
+            o->num_threads = threads;
+        } else {
+            o->sweep[count - 1] = threads;
+        }
+    }
+    o->num_sweep = count - 1;
+}
+
 static bool is_op(const bench_options *o, const char *name)
 {
     for (int i = 0; o->ops[i] != NULL; i++) {
@@ -120,11 +165,14 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         break;
     case KEY_SHAPE: o->shape = argument; break;
     case KEY_BACKEND: o->backend = argument; break;
-    case KEY_THREADS:
-        o->num_threads = (int)parse_integer(state, "threads", argument, 1, 1024);
-        break;
+    case KEY_THREADS: parse_threads(state, argument, o); break;
     case KEY_QUICK: o->quick = true; break;
+    case KEY_FULL: o->full = true; break;
     case KEY_JSON: o->json = argument; break;
+    case KEY_REPORT: o->html = argument; break;
+    case KEY_MARKDOWN: o->markdown = argument; break;
+    case KEY_COMPARE: o->compare = argument; break;
+    case KEY_TOLERANCE: o->tolerance = 1e-2 * parse_percent(state, argument); break;
     case KEY_DATA: o->data_dir = argument; break;
     case KEY_MIN_TIME: o->min_time = parse_seconds(state, argument); break;
     case KEY_SEED: o->seed = (uint64_t)parse_integer(state, "seed", argument, 0, INT64_MAX); break;
@@ -142,7 +190,9 @@ bench_options bench_parse_options(const bench_op *const *ops, int argc, char **a
         .parser = parse_option,
         .doc =
             "Checks merit's operations and times them next to the machine's own memory bandwidth."
-            "\vExit status: 0 all points right, 1 a wrong result or a failure, 2 bad usage.",
+            "\vExit status: 0 all points right, 1 a wrong result or a failure, 2 bad usage, 3 a "
+            "row is "
+            "SLOWER than in the report compared with, 130 interrupted.",
     };
     bench_options o = {
         .ops = ops,
@@ -150,6 +200,7 @@ bench_options bench_parse_options(const bench_op *const *ops, int argc, char **a
         .num_threads = bench_num_cores(),
         .data_dir = getenv("MERIT_DATA_DIR"),
         .seed = 1,
+        .tolerance = 0.05,
     };
     if (o.data_dir != NULL && o.data_dir[0] == '\0') o.data_dir = NULL;
     argp_err_exit_status = 2;

@@ -4,16 +4,25 @@
 
 #include "variants.h"
 
+enum { BENCH_MAX_SWEEP = 7 };
+
 typedef struct bench_options {
     const bench_op *const *ops; // all there are
     const char *op; // NULL: every operation
     const char *shape; // NULL: every point
     const char *backend; // as given
     bench_backends backends; // asked for, whether they run here or not
-    int num_threads;
+    int num_threads; // of the first of --threads
+    int sweep[BENCH_MAX_SWEEP]; // the others: further rows of the CPU
+    int num_sweep;
     bool list;
     bool quick;
-    const char *json; // file to write, NULL: none
+    bool full; // also the points of BENCH_FULL
+    const char *json; // files to write, NULL: none
+    const char *html;
+    const char *markdown;
+    const char *compare; // report of an earlier run, NULL: none
+    double tolerance; // of the comparison: 0.05 is 5 %
     const char *data_dir;
     double min_time; // seconds of samples per time
     uint64_t seed;

@@ -5,10 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compare.h"
+#include "interrupt.h"
 #include "report.h"
 
 typedef struct totals {
-    json_t *rows; // NULL without --json
+    json_t *rows;
     int measured;
     int skipped;
     int wrong;
@@ -24,7 +26,7 @@ static void on_row(void *state, const bench_row *row)
     t->skipped += row->status == BENCH_SKIPPED;
     t->wrong += row->status == BENCH_WRONG;
     t->ambiguous += row->status == BENCH_OK && row->cold.ambiguous;
-    if (t->rows != NULL && json_array_append_new(t->rows, bench_json_row(row)) != 0) {
+    if (json_array_append_new(t->rows, bench_json_row(row)) != 0) {
         bench_die("no memory for the JSON report");
     }
 }
@@ -38,7 +40,8 @@ static bool op_wanted(const bench_options *o, const bench_op *op)
 
 static bool point_wanted(const bench_options *o, const bench_point *point)
 {
-    return (!o->quick || (point->flags & BENCH_QUICK)) && bench_point_matches(point, o->shape);
+    return (!o->quick || (point->flags & BENCH_QUICK)) &&
+           (o->full || !(point->flags & BENCH_FULL)) && bench_point_matches(point, o->shape);
 }
 
 static int count_points(const bench_options *o)
@@ -68,7 +71,10 @@ static int list_points(const bench_options *o)
             char name[BENCH_TEXT];
             if (!point_wanted(o, &point)) continue;
             bench_point_name(&point, name);
-            printf("  %s%s\n", name, point.flags & BENCH_QUICK ? "  (quick)" : "");
+            printf("  %s%s\n", name,
+                   point.flags & BENCH_QUICK  ? "  (quick)"
+                   : point.flags & BENCH_FULL ? "  (full)"
+                                              : "");
         }
     }
     return 0;
@@ -83,7 +89,7 @@ static void run_points(const bench_session *session, int num_points)
         bool headed = false;
         if (!op_wanted(o, o->ops[i])) continue;
         for (int p = 0; bench_point_at(o->ops[i], p, &point); p++) {
-            if (!point_wanted(o, &point)) continue;
+            if (!point_wanted(o, &point) || bench_interrupted()) continue;
             if (!headed) bench_print_op(o->ops[i]);
             headed = true;
             if (isatty(STDERR_FILENO)) {
@@ -107,7 +113,7 @@ static void measure(bench_session *session, const bench_device *device, int num_
     bench_roofs roofs;
     bench_measure_roofs(device, num_threads, session->options->min_time / 2, &roofs);
     bench_print_roofs(&roofs, when);
-    if (json != NULL) json_array_append_new(json, bench_json_roofs(&roofs, when));
+    json_array_append_new(json, bench_json_roofs(&roofs, when));
     if (before == NULL) {
         session->roofs[session->num_roofs++] = roofs;
         return;
@@ -128,6 +134,11 @@ static void measure_all(bench_session *session, const char *when, json_t *json)
         if (o->num_threads > 1) {
             measure(session, bench_device_host(), o->num_threads, when, json);
         }
+        for (int s = 0; s < o->num_sweep; s++) {
+            const int threads = o->sweep[s];
+            const bool first = bench_roofs_of(session, "cpu", threads) == NULL;
+            if (threads != 1 && first) measure(session, bench_device_host(), threads, when, json);
+        }
     }
     const bench_device *const cuda = bench_device_cuda(reason);
     if (cuda != NULL && o->backends.count > o->backends.num_cpu) {
@@ -146,12 +157,52 @@ static void join_command(int argc, char **argv, char *command, size_t size)
     }
 }
 
-static bool write_json(FILE *file, const char *path, json_t *report)
+static bool write_json(FILE *file, const json_t *report)
 {
-    const bool good = json_dumpf(report, file, JSON_INDENT(1)) == 0 && fputc('\n', file) != EOF;
-    if (fclose(file) == 0 && good) return true;
-    fprintf(stderr, "merit_bench: %s could not be written\n", path);
-    return false;
+    return json_dumpf(report, file, JSON_INDENT(1)) == 0 && fputc('\n', file) != EOF;
+}
+
+// The files of --json, --report and --markdown.
+typedef struct output {
+    const char *option;
+    const char *path;
+    bool (*write)(FILE *file, const json_t *report);
+    FILE *file;
+} output;
+
+enum { NUM_OUTPUTS = 3 };
+
+// Opened before anything is measured. False with a sentence.
+static bool open_outputs(const bench_options *o, output outputs[NUM_OUTPUTS])
+{
+    outputs[0] = (output){"json", o->json, write_json, NULL};
+    outputs[1] = (output){"report", o->html, bench_write_html, NULL};
+    outputs[2] = (output){"markdown", o->markdown, bench_write_markdown, NULL};
+    for (int i = 0; i < NUM_OUTPUTS; i++) {
+        if (outputs[i].path == NULL) continue;
+        outputs[i].file = fopen(outputs[i].path, "w");
+        if (outputs[i].file != NULL) continue;
+        fprintf(stderr, "merit_bench: --%s: %s cannot be opened for writing\n", outputs[i].option,
+                outputs[i].path);
+        return false;
+    }
+    return true;
+}
+
+static bool write_outputs(output outputs[NUM_OUTPUTS], const json_t *report)
+{
+    bool good = true;
+    for (int i = 0; i < NUM_OUTPUTS; i++) {
+        if (outputs[i].file == NULL) continue;
+        const bool written = outputs[i].write(outputs[i].file, report);
+        if (fclose(outputs[i].file) == 0 && written) {
+            printf("%s: %s\n", outputs[i].option, outputs[i].path);
+            continue;
+        }
+        fprintf(stderr, "merit_bench: %s could not be written\n", outputs[i].path);
+        good = false;
+    }
+    return good;
 }
 
 // Without a CUDA device the default "cpu,cuda" means cpu; the report's head says why.
@@ -172,11 +223,14 @@ int bench_main(const bench_op *const *ops, int argc, char **argv)
         fprintf(stderr, "merit_bench: no point matches, see --list\n");
         return 2;
     }
-    FILE *json_file = NULL;
-    if (options.json != NULL && (json_file = fopen(options.json, "w")) == NULL) {
-        fprintf(stderr, "merit_bench: --json: %s cannot be opened for writing\n", options.json);
+    char problem[256];
+    json_t *old = NULL;
+    if (options.compare != NULL && (old = bench_load_report(options.compare, problem)) == NULL) {
+        fprintf(stderr, "merit_bench: --compare: %s\n", problem);
         return 2;
     }
+    output outputs[NUM_OUTPUTS];
+    if (!open_outputs(&options, outputs)) return 2;
 
     char command[1024];
     bench_environment environment;
@@ -185,26 +239,35 @@ int bench_main(const bench_op *const *ops, int argc, char **argv)
     bench_print_environment(&environment, &options, command);
 
     static bench_session session;
-    totals totals = {.rows = json_file != NULL ? json_array() : NULL};
-    json_t *const roofs = json_file != NULL ? json_array() : NULL;
+    totals totals = {.rows = json_array()};
+    json_t *const roofs = json_array();
     session = (bench_session){.options = &options, .emit = on_row, .emit_state = &totals};
+    bench_catch_interrupts();
     measure_all(&session, "before", roofs);
     bench_print_legend();
     run_points(&session, num_points);
     printf("\n");
-    measure_all(&session, "after", roofs);
-    printf("\n%d measured (%d ambiguous), %d wrong, %d skipped\n", totals.measured,
-           totals.ambiguous, totals.wrong, totals.skipped);
+    const bool interrupted = bench_interrupted();
+    if (!interrupted) measure_all(&session, "after", roofs);
+    printf("\n%d measured (%d ambiguous), %d wrong, %d skipped%s\n", totals.measured,
+           totals.ambiguous, totals.wrong, totals.skipped,
+           interrupted ? "; interrupted before the end" : "");
 
-    bool written = true;
-    if (json_file != NULL) {
-        json_t *const report = json_pack("{s:i, s:s, s:o, s:o, s:o}", "schema", BENCH_JSON_SCHEMA,
-                                         "tool", "merit_bench", "environment",
-                                         bench_json_environment(&environment, &options, command),
-                                         "roofs", roofs, "rows", totals.rows);
-        if (report == NULL) bench_die("no memory for the JSON report");
-        written = write_json(json_file, options.json, report);
-        json_decref(report);
+    json_t *const report =
+        json_pack("{s:i, s:s, s:b, s:o, s:o, s:o}", "schema", BENCH_JSON_SCHEMA, "tool",
+                  "merit_bench", "interrupted", interrupted, "environment",
+                  bench_json_environment(&environment, &options, command), "roofs", roofs, "rows",
+                  totals.rows);
+    if (report == NULL) bench_die("no memory for the report");
+    bench_verdicts verdicts = {{0}, 0};
+    if (old != NULL) {
+        verdicts = bench_compare_reports(old, report, options.tolerance);
+        bench_print_comparison(old, report, &verdicts, options.tolerance);
     }
-    return totals.wrong == 0 && written ? 0 : 1;
+    const bool written = write_outputs(outputs, report);
+    json_decref(report);
+    json_decref(old);
+    if (totals.wrong > 0 || !written) return 1;
+    if (interrupted) return 130;
+    return verdicts.count[BENCH_SLOWER] > 0 ? 3 : 0;
 }

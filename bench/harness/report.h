@@ -3,6 +3,7 @@
 #define MERIT_BENCH_REPORT_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "environment.h"
 #include "runner.h"
@@ -26,5 +27,10 @@ json_t *bench_json_environment(const bench_environment *environment, const bench
                                const char *command);
 json_t *bench_json_roofs(const bench_roofs *roofs, const char *when);
 json_t *bench_json_row(const bench_row *row);
+
+// The report as a page that needs nothing else, and as Markdown tables. False when the file cannot be
+// written.
+bool bench_write_html(FILE *file, const json_t *report);
+bool bench_write_markdown(FILE *file, const json_t *report);
 
 #endif

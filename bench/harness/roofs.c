@@ -1,6 +1,10 @@
 #include "roofs.h"
 
+#include <math.h>
 #include <string.h>
+
+// Per byte of the arrays.
+static const double bytes_moved[BENCH_NUM_TRAFFIC] = {1, 1, 2, 1.5};
 
 typedef struct roof_state {
     const bench_mover *mover;
@@ -50,7 +54,7 @@ void bench_measure_roofs(const bench_device *device, int num_threads, double min
         const bench_arm arm = {device, move_calls, &state, 0};
         bench_timing timing;
         bench_sample(&arm, 1, &limits, &timing);
-        const double moved = (double)bytes * (mover->traffic == BENCH_COPY ? 2 : 1);
+        const double moved = (double)bytes * bytes_moved[mover->traffic];
         const double rate = moved / timing.seconds.median;
         bench_roof *const roof = &roofs->roof[mover->traffic];
         if (rate > roof->bytes_per_second) {
@@ -62,6 +66,9 @@ void bench_measure_roofs(const bench_device *device, int num_threads, double min
     }
     device->release(from, bytes);
     device->release(to, bytes);
+    roofs->launch = HUGE_VAL;
+    for (int i = 0; i < 5; i++)
+        roofs->launch = fmin(roofs->launch, device->launch(num_threads));
 }
 
 bench_traffic bench_matched_traffic(const bench_work *work)
@@ -69,11 +76,11 @@ bench_traffic bench_matched_traffic(const bench_work *work)
     const double bytes = work->bytes_read + work->bytes_written;
     if (work->bytes_written < 0.1 * bytes) return BENCH_READ;
     if (work->bytes_read < 0.1 * bytes) return BENCH_WRITE;
-    return BENCH_COPY;
+    return work->bytes_read >= 0.6 * bytes ? BENCH_2R1W : BENCH_COPY;
 }
 
 const char *bench_traffic_name(bench_traffic traffic)
 {
-    static const char *const names[] = {"read", "write", "copy"};
+    static const char *const names[] = {"read", "write", "copy", "2r1w"};
     return names[traffic];
 }

@@ -115,6 +115,32 @@ static void peer_calls(void *state, int64_t first, int64_t n)
     }
 }
 
+bench_limit bench_limit_of(const bench_row *row)
+{
+    const double bytes = row->work.bytes_read + row->work.bytes_written;
+    const double memory = row->roof > 0 ? bytes / row->roof : 0;
+    const bool launch = row->launch_floor > memory;
+    const double floor = launch ? row->launch_floor : memory;
+    const bool issue = row->cold.seconds.median > 1.5 * floor;
+    return (bench_limit){issue ? "issue" : launch ? "launch" : "memory", floor};
+}
+
+// The time until a call returns, the device's part excluded.
+static void time_host(const bench_device *device, bound_variant *bound, bench_timing *timing)
+{
+    enum { SAMPLES = 40, CALLS = 8 };
+    double samples[SAMPLES];
+    for (int s = 0; s < SAMPLES; s++) {
+        device->finish();
+        const double start = bench_now();
+        hot_calls(bound, 0, CALLS);
+        samples[s] = (bench_now() - start) / CALLS;
+    }
+    device->finish();
+    *timing =
+        (bench_timing){.seconds = bench_summarize(samples, SAMPLES), .calls_per_sample = CALLS};
+}
+
 // Checks --------------------------------------------------------------------------------------------
 
 // Compares run->again with the outputs of the first run. False with the reason.
@@ -239,6 +265,10 @@ static void time_bound(const point_run *run, const bound_variant *bound, bench_r
         const bench_arm hot = {device, hot_calls, &state, 0};
         bench_sample(&hot, 1, &limits, &row->hot);
     }
+    if (device == bench_device_host()) return;
+    time_host(device, &state, &row->host);
+    row->graph_node = device->node(hot_calls, &state);
+    row->clocks = bench_read_clocks();
 }
 
 // False when the variant left other bits after its times were taken.
@@ -260,7 +290,10 @@ static bool time_variant(point_run *run, const bench_variant *variant)
     const bench_roofs *const roofs =
         bench_roofs_of(run->session, variant->device->name, variant->num_threads);
     row.traffic = bench_matched_traffic(&row.work);
-    if (roofs != NULL) row.roof = roofs->roof[row.traffic].bytes_per_second;
+    if (roofs != NULL) {
+        row.roof = roofs->roof[row.traffic].bytes_per_second;
+        row.launch_floor = roofs->launch;
+    }
     emit(run, &row, good ? BENCH_OK : BENCH_WRONG);
     return good;
 }
@@ -286,6 +319,12 @@ static bool time_point(point_run *run)
     for (int b = 0; b < wanted->count; b++) {
         const bool cuda = strcmp(wanted->name[b], "cuda") == 0;
         good &= time_backend(run, wanted->name[b], cuda ? 1 : options->num_threads);
+    }
+    for (int s = 0; s < options->num_sweep && wanted->num_cpu > 0; s++) {
+        for (int b = 0; b < wanted->count; b++) {
+            const bool cuda = strcmp(wanted->name[b], "cuda") == 0;
+            if (!cuda) good &= time_backend(run, wanted->name[b], options->sweep[s]);
+        }
     }
     if (!(run->c.point.flags & BENCH_EACH_ISA) || wanted->num_cpu == 0) return good;
 

@@ -3,6 +3,7 @@
 #define MERIT_BENCH_RUNNER_H
 
 #include "call_counters.h"
+#include "nvml.h"
 #include "options.h"
 #include "roofs.h"
 #include "sampler.h"
@@ -25,10 +26,14 @@ typedef struct bench_row {
     bool cache_cold; // the sets fill several caches, or one set does
     bench_timing hot; // one set again and again
     bool has_hot; // a set fits half the cache
+    bench_timing host; // of the host's part of a call; CUDA only
+    double graph_node; // seconds of a call as a node of a CUDA graph; 0: not measured
+    bench_clocks clocks; // behind the last sample; CUDA only
     bench_timing peer;
     bool has_peer;
     bench_traffic traffic;
     double roof; // bytes per second of the matched traffic
+    double launch_floor; // seconds that launching alone takes
     bench_error error;
     int bit_comparisons; // runs that gave the same bits
     bench_counts counts; // of one call
@@ -43,6 +48,15 @@ typedef struct bench_session {
     bench_emit *emit; // gets every row
     void *emit_state;
 } bench_session;
+
+// What bounds a row from below, and by how much: "memory" or "launch" by the roofs; "issue" where the
+// call takes half as long again, so that the instructions or their latencies decide.
+typedef struct bench_limit {
+    const char *by;
+    double seconds; // the larger of the two floors
+} bench_limit;
+
+bench_limit bench_limit_of(const bench_row *row);
 
 // Runs a point on every backend asked for. False when a result was wrong: then there is one row,
 // without times.

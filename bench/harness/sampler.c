@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interrupt.h"
+
 enum { MAX_ARMS = 4, FEWEST_SAMPLES = 3 };
 
 typedef struct sampled_arm {
@@ -81,7 +83,8 @@ void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limit
     sampled_arm *const main_arm = &state[0];
     bool precise = false;
     int64_t next_check = limits->min_samples;
-    while (!precise && (main_arm->spent < limits->max_time || main_arm->count < FEWEST_SAMPLES)) {
+    while (!precise && !bench_interrupted() &&
+           (main_arm->spent < limits->max_time || main_arm->count < FEWEST_SAMPLES)) {
         add_sample(&arms[0], main_arm);
         for (int a = 1; a < num_arms; a++) { // slow peers get fewer samples, not more time
             if (state[a].count < FEWEST_SAMPLES || state[a].spent < main_arm->spent) {
@@ -94,7 +97,7 @@ void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limit
             next_check = main_arm->count + main_arm->count / 8 + 1;
         }
     }
-    for (int a = 1; a < num_arms; a++) {
+    for (int a = 0; a < num_arms; a++) { // of an interrupted run too
         while (state[a].count < FEWEST_SAMPLES)
             add_sample(&arms[a], &state[a]);
     }

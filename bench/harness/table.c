@@ -73,6 +73,7 @@ void bench_print_roofs(const bench_roofs *roofs, const char *when)
     for (int t = 0; t < BENCH_NUM_TRAFFIC; t++) {
         print_roof(&roofs->roof[t], bench_traffic_name((bench_traffic)t));
     }
+    printf("  launch %7.2f us of one that does nothing\n", 1e6 * roofs->launch);
     fflush(stdout);
 }
 
