@@ -243,6 +243,12 @@ Test(bench_run, bad_usage_exits_2_with_a_sentence)
         {"--seed x", "--seed is x"},
         {"--backend gpu", "--backend: gpu is none of"},
         {"--shape nowhere", "no point matches"},
+        {"--threads 1,x", "--threads is x"},
+        {"--threads 1,2,3,4,5,6,7,8,9", "--threads has more than 8 counts"},
+        {"--tolerance 0", "--tolerance is 0"},
+        {"--compare /no/such.json", "--compare: /no/such.json: unable to open"},
+        {"--compare " MERIT_BENCH_PROGRAM, "--compare: "},
+        {"--report /no/such/folder/x.html --quick", "--report: "},
         {"--json /no/such/folder/x.json --quick", "cannot be opened"},
         {"more", "unexpected argument more"},
     };

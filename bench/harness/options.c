@@ -16,6 +16,7 @@ enum {
     KEY_THREADS,
     KEY_QUICK,
     KEY_FULL,
+    KEY_NO_ROOFS,
     KEY_JSON,
     KEY_REPORT,
     KEY_MARKDOWN,
@@ -39,6 +40,7 @@ static const struct argp_option option_table[] = {
      "CPU threads; default one per core. Several separated by commas: a row each", 0},
     {"quick", KEY_QUICK, NULL, 0, "A few points with short sampling, below 30 seconds", 0},
     {"full", KEY_FULL, NULL, 0, "The whole matrix of shapes, as far as memory reaches", 0},
+    {"no-roofs", KEY_NO_ROOFS, NULL, 0, "Do not measure the roofs, nor shares of them", 0},
     {"json", KEY_JSON, "FILE", 0, "Write the report as JSON too (schema in bench/README.md)", 0},
     {"report", KEY_REPORT, "FILE", 0, "Write the report as one page of HTML too", 0},
     {"markdown", KEY_MARKDOWN, "FILE", 0, "Write the report as Markdown tables too", 0},
@@ -168,6 +170,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_THREADS: parse_threads(state, argument, o); break;
     case KEY_QUICK: o->quick = true; break;
     case KEY_FULL: o->full = true; break;
+    case KEY_NO_ROOFS: o->no_roofs = true; break;
     case KEY_JSON: o->json = argument; break;
     case KEY_REPORT: o->html = argument; break;
     case KEY_MARKDOWN: o->markdown = argument; break;

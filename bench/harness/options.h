@@ -17,6 +17,7 @@ typedef struct bench_options {
     int num_sweep;
     bool list;
     bool quick;
+    bool no_roofs;
     bool full; // also the points of BENCH_FULL
     const char *json; // files to write, NULL: none
     const char *html;

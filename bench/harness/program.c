@@ -129,6 +129,7 @@ static void measure_all(bench_session *session, const char *when, json_t *json)
 {
     const bench_options *const o = session->options;
     char reason[BENCH_TEXT];
+    if (o->no_roofs) return;
     if (o->backends.num_cpu > 0) {
         measure(session, bench_device_host(), 1, when, json);
         if (o->num_threads > 1) {
