@@ -470,6 +470,42 @@ static merit_status finish(fault_world *w)
     return merit_score_finish(w->ctx, &desc, &io, NULL, 0, NULL);
 }
 
+static merit_status compare_returns(fault_world *w)
+{
+    merit_dominance_pairwise_desc desc;
+    merit_dominance_pairwise_desc_init(&desc, sizeof desc);
+    desc.num_states = 4;
+    desc.num_actions = 5;
+    desc.num_levels = 8;
+    const merit_dominance_pairwise_io io = {.struct_size = sizeof io,
+                                            .q = w->rewards,
+                                            .qd = w->advantages,
+                                            .gain = w->advantages + NUM_ROWS,
+                                            .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_dominance_pairwise_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_dominance_pairwise(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status keep_unbeaten(fault_world *w)
+{
+    merit_dominance_subset_desc desc;
+    merit_dominance_subset_desc_init(&desc, sizeof desc);
+    desc.num_states = 4;
+    desc.num_objectives = 2;
+    desc.num_actions = 5;
+    desc.num_levels = 8;
+    const merit_dominance_subset_io io = {.struct_size = sizeof io,
+                                          .q = w->rewards,
+                                          .action = w->best,
+                                          .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_dominance_subset_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_dominance_subset(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -505,6 +541,8 @@ const fault_step fault_steps[] = {
     {"merit_score_readout_forward", "directions", readout_forward, 0},
     {"merit_score_readout_backward", "directions", readout_backward, 0},
     {"merit_score_regression", "labels", regression, 0},
+    {"merit_dominance_pairwise", "pairs of actions", compare_returns, 0},
+    {"merit_dominance_subset", "actions of two objectives", keep_unbeaten, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

@@ -281,6 +281,18 @@ Test(verify, field_tables_cover_their_descriptors)
     }
 }
 
+// Some descriptors demand a size of the caller: 1 will do.
+static void make_valid(const case_op *op, merit_context *ctx, unsigned char *desc)
+{
+    size_t bytes;
+    if (op->workspace(ctx, desc, &bytes) == MERIT_STATUS_OK) return;
+    for (const field *f = op->fields; f->name != NULL; f++) {
+        if (strcmp(f->name, "hidden_size") != 0) continue;
+        const int64_t one = 1;
+        memcpy(desc + f->offset, &one, f->type == FIELD_I32 ? sizeof(int32_t) : sizeof one);
+    }
+}
+
 // An enum value that the library gains and the table forgets is one that it does not reject.
 Test(verify, enum_tables_know_every_value)
 {
@@ -298,7 +310,9 @@ Test(verify, enum_tables_know_every_value)
                 if (v->value >= next) next = v->value + 1;
             }
             cr_assert_eq(op->desc_init(desc, op->desc_bytes), MERIT_STATUS_OK);
-            cr_assert_eq(op->workspace(backend.ctx, desc, &bytes), MERIT_STATUS_OK);
+            make_valid(op, backend.ctx, desc);
+            cr_assert_eq(op->workspace(backend.ctx, desc, &bytes), MERIT_STATUS_OK, "%s: %s",
+                         op->name, merit_context_last_error(backend.ctx));
             if (f->type == FIELD_ENUM) memcpy(desc + f->offset, &next, sizeof next);
             const merit_status status = op->workspace(backend.ctx, desc, &bytes);
             cr_expect(f->type != FIELD_ENUM || status == MERIT_STATUS_INVALID_ARGUMENT,
