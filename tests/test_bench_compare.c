@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "compare.h"
+#include "comparison.h"
 
 Test(bench_compare, a_verdict_needs_the_whole_interval)
 {

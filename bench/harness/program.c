@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "compare.h"
+#include "comparison.h"
 #include "interrupt.h"
 #include "report.h"
 

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import tempfile
 
-POINTS = ["--", "--threads", "1", "--backend", "cpu", "--min-time", "0.02", "--shape"]
+POINTS = ["--", "--threads", "1", "--backend", "cpu", "--min-time", "0.02"]
 
 
-def verdicts(ab, base, new, shape):
+def verdicts(ab, base, new, op, shape):
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        done = subprocess.run([ab, base, new, "--json", file.name, *POINTS, shape],
+        done = subprocess.run([ab, base, new, "--json", file.name, *POINTS, "--op", op, "--shape", shape],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         print(done.stdout)
         assert done.returncode in (0, 3), f"status {done.returncode}"
@@ -24,14 +24,13 @@ def verdicts(ab, base, new, shape):
 
 def main():
     ab, bench, slow = sys.argv[1:]
-    both = "512x1024"  # a point of advantage_spread alone
-    same = verdicts(ab, bench, bench, "uniform 65536x16")
+    same = verdicts(ab, bench, bench, "advantage_group", "uniform 65536x16")
     good = sum(r["verdict"] in ("SAME", "AMBIGUOUS") for r in same)
     assert good == len(same) and len(same) >= 3, "a build differs from itself"
-    slower = verdicts(ab, bench, slow, both)
+    slower = verdicts(ab, bench, slow, "advantage_spread", "512x1024")
     assert [r["op"] for r in slower] == ["advantage_spread"], slower
     assert slower[0]["verdict"] == "SLOWER", slower
-    other = verdicts(ab, bench, slow, "uniform 4096x8")
+    other = verdicts(ab, bench, slow, "advantage_group", "uniform 4096x8")
     assert other and all(r["verdict"] in ("SAME", "AMBIGUOUS") for r in other), other
 
     for bad in (["a"], ["/no/such", bench], [bench, bench, "--rounds", "2"], [bench, bench, "--tolerance", "0"]):

@@ -46,6 +46,7 @@ size_t field_bytes(const field *f)
     switch (f->type) {
     case FIELD_I64:
     case FIELD_F64: return 8;
+    case FIELD_U8: return 1;
     case FIELD_LIST: return sizeof(void *);
     case FIELD_OBJECT: return f->element_bytes;
     case FIELD_ARRAY: return f->element_bytes * (size_t)f->length;
@@ -155,6 +156,16 @@ static bool set_elements(const field *f, json_t *value, void *at, const char *ke
     return true;
 }
 
+static bool set_byte(json_t *value, void *at, const char *key, case_error *error)
+{
+    const json_int_t number = json_integer_value(value);
+    if (!json_is_integer(value) || number < 0 || number > 255) {
+        return case_fail(error, "%s is not an integer from 0 to 255", key);
+    }
+    *(unsigned char *)at = (unsigned char)number;
+    return true;
+}
+
 static bool set_array(const field *f, json_t *value, void *at, const char *key,
                       field_memory *memory, case_error *error)
 {
@@ -192,6 +203,7 @@ static bool set_field(const field *f, json_t *value, void *at, const char *key,
     case FIELD_F32:
     case FIELD_F64: return set_float(f, value, at, key, error);
     case FIELD_BOOL: return set_bool(value, at, key, error);
+    case FIELD_U8: return set_byte(value, at, key, error);
     case FIELD_ENUM: return set_enum(f, value, at, key, error);
     case FIELD_OBJECT: return fields_set(f->inner, value, at, key, memory, error);
     case FIELD_ARRAY: return set_array(f, value, at, key, memory, error);

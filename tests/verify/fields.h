@@ -11,6 +11,7 @@
 typedef enum field_type {
     FIELD_I32,
     FIELD_I64,
+    FIELD_U8,
     FIELD_F32, // a number, or "inf", "-inf", "nan"
     FIELD_F64,
     FIELD_BOOL, // int32_t: true or false

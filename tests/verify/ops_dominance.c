@@ -10,6 +10,7 @@ static const field_value ties_values[] = {
 enum { MAX_OBJECTIVES = 32 };
 
 static const field int_element = {.name = "element", .type = FIELD_I32};
+static const field byte_element = {.name = "element", .type = FIELD_U8};
 static const field float_element = {.name = "element", .type = FIELD_F32};
 
 // Host arrays of one value per objective.
@@ -114,6 +115,12 @@ static const field dominance_subset_fields[] = {
     FIELD_NAMED(subset_desc, mode_values, mode),
     FIELD_NAMED(subset_desc, within_values, within_class),
     LIST_OF(subset_desc, rank, int_element),
+    {.name = "above",
+     .type = FIELD_LIST,
+     .offset = offsetof(subset_desc, above),
+     .inner = &byte_element,
+     .element_bytes = 1,
+     .length = MAX_OBJECTIVES * MAX_OBJECTIVES},
     FIELD_NAMED(subset_desc, on_empty_values, on_empty),
     FIELD_NAMED(subset_desc, pick_values, pick),
     LIST_OF(subset_desc, pick_weights, float_element),

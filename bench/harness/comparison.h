@@ -1,6 +1,6 @@
 // Whether a run is faster than an earlier one.
-#ifndef MERIT_BENCH_COMPARE_H
-#define MERIT_BENCH_COMPARE_H
+#ifndef MERIT_BENCH_COMPARISON_H
+#define MERIT_BENCH_COMPARISON_H
 
 #include <jansson.h>
 
