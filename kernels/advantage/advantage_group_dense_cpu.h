@@ -22,6 +22,7 @@
 enum {
     DENSE_MAX_SIZE = WIDE_MAX_SIZE,
     DENSE_MAX_BLOCKS = 16, // of a batch
+    DENSE_LINE = 16, // rewards in a line of the cache
     ADVANTAGE_DENSE_GRAIN = 2048 // groups; a multiple of the width
 };
 
@@ -210,7 +211,14 @@ WIDE_INLINE void dense_find_divisor(const merit_advantage_group_args *a, int siz
     block->reciprocal = wide_splat(1.0) / block->divisor;
 }
 
-// `count` blocks of groups, the first of group `first`.
+// Asks for the lines of a block: what a CPU fetches on its own ends with the page, of which a batch is a
+// good part. 7 % of the time of a large call.
+#define DENSE_PREFETCH(block, size, to_write)                   \
+    for (int i = 0; i < WIDE_WIDTH * (size); i += DENSE_LINE) { \
+        __builtin_prefetch((block) + i, to_write);              \
+    }
+
+// `count` blocks of groups, the first of group `first`; the lines of the next batch are asked for.
 WIDE_INLINE void dense_run(const merit_advantage_group_args *a, int64_t first, int count, int size,
                            int64_t stride, int center, int scale, int clips, int outputs,
                            dense_batch *batch)
@@ -218,7 +226,14 @@ WIDE_INLINE void dense_run(const merit_advantage_group_args *a, int64_t first, i
     if (size < 2 || size > DENSE_MAX_SIZE) __builtin_unreachable(); // merit_advantage_is_plain
     const int scaled = scale == MERIT_SCALE_STD;
     float *const advantages = (float *)a->io.advantages;
+    const float *const rewards = (const float *)a->io.rewards;
+    const int64_t next = first + count * WIDE_WIDTH;
+    const int64_t following = next * stride;
+    const int has_next = next + count * WIDE_WIDTH <= a->d.groups.num_groups;
     for (int b = 0; b < count; b++) {
+        if (has_next) {
+            DENSE_PREFETCH(rewards + following + b * WIDE_WIDTH * stride, size, 0);
+        }
         dense_center(a, first + b * WIDE_WIDTH, size, stride, center, scale, clips, outputs,
                      &batch->x[b * size], &batch->blocks[b]);
     }
@@ -227,6 +242,9 @@ WIDE_INLINE void dense_run(const merit_advantage_group_args *a, int64_t first, i
     }
     for (int b = 0; b < count && advantages != NULL; b++) {
         const dense_block *const block = &batch->blocks[b];
+        if (has_next) {
+            DENSE_PREFETCH(advantages + following + b * WIDE_WIDTH * stride, size, 1);
+        }
         if (block->is_general) continue;
         wide_d *const x = &batch->x[b * size];
         if (scaled) wide_divide(x, size, block->divisor, block->reciprocal);
@@ -295,6 +313,7 @@ typedef void dense_runner(const merit_advantage_group_args *a, int64_t first, in
     DENSE_RUNNER(name##_8, 8, 8, center, scale, 0, 0)                                              \
     DENSE_RUNNER(name##_16, 16, 16, center, scale, 0, 0)                                           \
     DENSE_RUNNER(name##_32, 32, 32, center, scale, 0, 0)                                           \
+    DENSE_RUNNER(name##_64, 64, 64, center, scale, 0, 0)                                           \
     DENSE_RUNNER(name##_any, (int)a->d.groups.group_size, a->d.groups.group_stride, center, scale, \
                  0, 0)
 
@@ -310,6 +329,7 @@ DENSE_RUNNER(dense_run_any, (int)a->d.groups.group_size, a->d.groups.group_strid
     case 8: return name##_8;                         \
     case 16: return name##_16;                       \
     case 32: return name##_32;                       \
+    case 64: return name##_64;                       \
     default: return name##_any;                      \
     }
 
