@@ -31,6 +31,7 @@ static const bench_sweep sweeps[] = {
     {{{UNIFORM}, {1048576}, {64}, {GRPO}}, 0},
     {{{ZIPF}, {8192}, {1024}, {GRPO}}, BENCH_QUICK},
     {{{UNIFORM}, {1}, {16777216}, {GRPO}}, 0},
+    {{{UNIFORM}, {1024, 32768, 1048576}, {4, 8, 32, 64}, {GRPO, RLOO}}, BENCH_FULL},
     {{{0}}, 0},
 };
 
