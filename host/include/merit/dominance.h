@@ -177,7 +177,7 @@ typedef struct merit_dominance_subset_desc {
     const int32_t *rank; // [M], NULL: smaller = more important, equal = one class
     const uint8_t
         *above; // [M,M], NULL: above[m M + k] = 1 if m comes before k; strict, transitive.
-        // Neither: rank m
+    // Neither: rank m
     int32_t on_empty; // merit_dominance_on_empty; default KEEP
     int32_t pick; // merit_dominance_pick; default MEAN
     const float *pick_weights; // [M], NULL = 1 on the last class, 0 elsewhere; MEAN
