@@ -138,10 +138,16 @@ MERIT_DEVICE bool goes_split(const Args &a, const merit_advantage_span &span)
            span.size > MERIT_ADVANTAGE_SPLIT_SIZE;
 }
 
-// Appends a group to the list of the split schedule. The order of the list reaches no result.
+// Appends a group to the list of the split schedule. The order of the list reaches no result. There is
+// room for all groups that do not overlap; offsets that decrease in between may list more: those are left
+// out and counted.
 MERIT_DEVICE void list_split(const Args &a, int64_t group)
 {
     const uint32_t at = atomicAdd(&a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT], 1u);
+    if (at >= (uint32_t)merit_advantage_split_room(a.d.num_rows)) {
+        m_count(a.io.diagnostics, MERIT_COUNTER_BAD_OFFSETS, 1);
+        return;
+    }
     a.split_groups[at].group = group;
     a.split_groups[at].tiles_done = 0;
     a.split_groups[at].saw = 0;

@@ -78,4 +78,10 @@ typedef struct merit_advantage_group_args {
     merit_advantage_split *split_groups; // [R / MERIT_ADVANTAGE_SPLIT_SIZE + 1]
 } merit_advantage_group_args;
 
+// Entries of the list of the split schedule: as many groups as can lie side by side.
+MERIT_HD static inline int64_t merit_advantage_split_room(int64_t num_rows)
+{
+    return num_rows / MERIT_ADVANTAGE_SPLIT_SIZE + 1;
+}
+
 #endif

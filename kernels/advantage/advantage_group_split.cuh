@@ -54,13 +54,20 @@ MERIT_DEVICE void begin_split(const Args &a, AdvantageWork<kTeamBlockWide> &w, d
     w.saw = 0;
 }
 
+MERIT_DEVICE uint32_t listed_groups(const Args &a)
+{
+    const uint32_t listed = a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT];
+    const uint32_t room = (uint32_t)merit_advantage_split_room(a.d.num_rows);
+    return listed < room ? listed : room;
+}
+
 // Partials of all tiles of the listed groups; the last block of a group folds them.
 // grid: any; block: kThreads; dynamic shared memory: one tile.
 MERIT_KERNEL(kThreads, 1) advantage_group_split_kernel(const MERIT_GRID_CONSTANT Args a)
 {
     MERIT_SHARED(double, scratch, [kWarps]);
     MERIT_DYN_SMEM(double, values);
-    const uint32_t listed = a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT];
+    const uint32_t listed = listed_groups(a);
     AdvantageWork<kTeamBlockWide> w;
     for (uint32_t n = 0; n < listed; n++) {
         merit_advantage_split *const entry = &a.split_groups[n];
@@ -99,7 +106,7 @@ MERIT_KERNEL(kThreads, 1) advantage_group_split_apply_kernel(const MERIT_GRID_CO
 {
     MERIT_SHARED(double, scratch, [kWarps]);
     MERIT_DYN_SMEM(double, values);
-    const uint32_t listed = a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT];
+    const uint32_t listed = listed_groups(a);
     AdvantageWork<kTeamBlockWide> w;
     for (uint32_t n = 0; n < listed; n++) {
         merit_advantage_split *const entry = &a.split_groups[n];
