@@ -81,6 +81,7 @@ static int is_worth_it(tk_kind kind, const ag_case *c, int size_at, layout shape
     if (pairs && size > 300 && size <= 4096 && shape != OFFSETS) return 0;
     if (exponentials && size > 1024 && size <= 4096) return 0;
     if (kind == TK_SIMT && exponentials && size > 33 && shape != OFFSETS) return 0;
+    if (kind == TK_SIMT && pairs && size > 33 && (size_at + (int)shape) % 2 != 0) return 0;
     return kind != TK_SIMT || size <= 300 || (!pairs && (size_at + (int)shape) % 4 == 0);
 }
 

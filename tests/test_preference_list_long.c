@@ -59,7 +59,7 @@ TK_TEST(preference_list_long, a_list_of_150000_agrees_with_the_oracle)
 
 TK_TEST(preference_list_long, all_pairs_of_long_lists_agree_with_the_oracle)
 {
-    const int64_t sizes[] = {1, 33, 2049, 1024, 2, 1025, 300, 1600};
+    const int64_t sizes[] = {1, 33, 2049, 2, 1025, 300};
     list_random l = list_random_make(sizes, COUNT(sizes), 33);
     for (int variant = 0; variant < 5; variant++) {
         tk_case("variant %d", variant);

@@ -40,8 +40,8 @@ TK_TEST(preference_pair, ragged_sizes_match_the_oracle)
     for (int i = 0; i < (int)(sizeof sizes / sizeof sizes[0]); i++) {
         const int is_small = sizes[i] <= 4097;
         const uint64_t count = tk->kind == TK_SIMT ? (is_small ? 3 : sizes[i] <= 16385)
-                               : is_small          ? 25
-                                                   : 6;
+                               : is_small          ? 10
+                                                   : 5;
         for (uint64_t seed = 0; seed < count; seed++) {
             compare(tk, 20000 + seed, sizes[i], seed % 5 == 4 ? .001 : 0);
         }

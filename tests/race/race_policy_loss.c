@@ -9,7 +9,7 @@
 
 extern const merit_backend merit_backend_simt;
 
-enum { NUM_CONTEXTS = 4 }; // one thread, four threads, the emulator under two seeds
+enum { NUM_CONTEXTS = 3 }; // one thread, four threads, the emulator
 
 typedef struct shape {
     const char *preset;
@@ -141,6 +141,13 @@ static merit_status value_call(merit_context *ctx, const shape *s, const arrays 
     return status;
 }
 
+// Warps ahead and uniform by turns.
+static uint64_t next_seed(void)
+{
+    static uint64_t calls;
+    return calls++ % 2 * 2;
+}
+
 static void check(merit_context *const *contexts, const shape *s)
 {
     const size_t bytes = (size_t)(s->sequences * s->length) * 4;
@@ -148,7 +155,7 @@ static void check(merit_context *const *contexts, const shape *s)
     results *const found = memory(NUM_CONTEXTS * sizeof *found);
     for (int i = 0; i < NUM_CONTEXTS; i++) {
         all[i] = make(s);
-        if (i >= 2) simt_set_seed(2 * (uint64_t)i);
+        if (i == 2) simt_set_seed(next_seed());
         merit_status status = loss_call(contexts[i], s, &all[i], &found[i]);
         if (status == MERIT_STATUS_OK) status = value_call(contexts[i], s, &all[i], &found[i]);
         const int same = memcmp(all[0].gradient, all[i].gradient, bytes) == 0 &&
@@ -183,7 +190,6 @@ int main(void)
         merit_context_create_on(&merit_backend_simt, NULL, &contexts[2]) != MERIT_STATUS_OK) {
         return 1;
     }
-    contexts[3] = contexts[2];
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
         check(contexts, &shapes[i]);
     for (int i = 0; i < 3; i++)
