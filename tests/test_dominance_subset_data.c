@@ -27,17 +27,17 @@ static uint8_t *relations(tk_fixture *tk, const dominance_data *s, float theta)
     }
     subset_case c = subset_make(NULL, q, state, 1, 2, s->N);
     c.d.theta = &theta;
-    subset_result r = subset_run(tk, &c);
+    int8_t *const relation = subset_relation(tk, &c, q, state, s->N);
     state = 0;
     for (int game = 0; game < s->B; game++) {
         for (int a = 0; a < A; a++) {
             for (int b = a + 1; b < A; b++, state++) {
-                beats[(game * A + a) * A + b] = r.final[state] == 1;
-                beats[(game * A + b) * A + a] = r.final[state] == 2;
+                beats[(game * A + a) * A + b] = relation[state] > 0;
+                beats[(game * A + b) * A + a] = relation[state] < 0;
             }
         }
     }
-    subset_free(&r);
+    free(relation);
     free(q);
     return beats;
 }

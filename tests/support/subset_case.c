@@ -82,6 +82,23 @@ void subset_free(subset_result *r)
     free(r->subset), free(r->final), free(r->action), free(r->greedy), free(r->flags);
 }
 
+int8_t *subset_relation(tk_fixture *tk, const subset_case *options, const float *q, int64_t pairs,
+                        int N)
+{
+    int8_t *const relation = calloc((size_t)pairs + 1, 1);
+    subset_case c = *options;
+    c.q = q;
+    c.d.num_states = pairs, c.d.num_objectives = 1, c.d.num_actions = 2, c.d.num_levels = N;
+    subset_result r = subset_run(tk, &c);
+    for (int64_t i = 0; i < pairs; i++) {
+        const int fell = r.flags[i] & (MERIT_DOMINANCE_FLAG_FALLBACK | MERIT_DOMINANCE_FLAG_CYCLE);
+        TK_EXPECT(!fell, "pair %lld: both beat each other", (long long)i);
+        relation[i] = (int8_t)((r.final[i] == 1) - (r.final[i] == 2));
+    }
+    subset_free(&r);
+    return relation;
+}
+
 uint32_t subset_of(const subset_case *c, const subset_result *r, int64_t b, int m)
 {
     return r->subset[(b * c->d.num_objectives + m) * r->words];

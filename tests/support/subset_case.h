@@ -30,6 +30,11 @@ void subset_free(subset_result *r);
 // could be compared (the others hang on rounding), 0 in later runs.
 int64_t subset_check(tk_fixture *tk, const subset_case *c);
 
+// The relation of pairs of rows [pairs,2,N] under the options of `options` (one objective): 1 the first
+// beats the second, -1 the second the first, 0 neither. Fails where both do. Released by the caller.
+int8_t *subset_relation(tk_fixture *tk, const subset_case *options, const float *q, int64_t pairs,
+                        int N);
+
 // The set of state b as a word, for at most 32 actions.
 uint32_t subset_of(const subset_case *c, const subset_result *r, int64_t b, int m);
 
