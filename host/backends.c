@@ -16,7 +16,9 @@ extern const merit_backend merit_backend_cuda;
 
 static const merit_backend *const backends[] = {
 #if defined(__x86_64__)
+#ifndef MERIT_WITHOUT_V2
     &merit_backend_cpu_v2,
+#endif
     &merit_backend_cpu_v3,
     &merit_backend_cpu_v4,
 #else
