@@ -84,7 +84,7 @@ static int count_paths(const int8_t *r, int *open)
 TK_TEST(dominance_subset_properties, areas_are_transitive_and_always_leave_something)
 {
     static float thetas[] = {.5f, .625f, .75f, 1};
-    const int64_t count = tk->kind == TK_SIMT ? 500 : 25000;
+    const int64_t count = tk->kind == TK_SIMT ? 200 : 25000;
     float *const triples = malloc((size_t)count * 3 * LEVELS * sizeof *triples);
     tk_random random = {21};
     int64_t paths = 0;
@@ -193,17 +193,18 @@ TK_TEST(dominance_subset_properties, cycles_end_where_theta_exceeds_one_less_one
 
 TK_TEST(dominance_subset_properties, above_that_no_set_is_empty)
 {
-    enum { STATES = 400, N = 7, MOST = 6 };
+    enum { STATES = 1000, N = 7, MOST = 6 };
+    const int states = tk->kind == TK_SIMT ? 60 : STATES;
     static float q[STATES * MOST * N];
     tk_random random = {22};
     for (int A = 2; A <= MOST; A++) {
-        dominance_fill(&random, q, STATES * A, N, 0);
+        dominance_fill(&random, q, states * A, N, 0);
         float theta = nextafterf((float)(1 - 1.0 / A), 1);
         for (int power = 0; power < 3; power++) {
-            subset_case c = subset_make(NULL, q, STATES, 1, A, N);
+            subset_case c = subset_make(NULL, q, states, 1, A, N);
             c.d.power = power, c.d.theta = &theta;
             subset_result r = subset_run(tk, &c);
-            for (int b = 0; b < STATES; b++) {
+            for (int b = 0; b < states; b++) {
                 TK_EXPECT(r.flags[b] == 0 && r.final[b] != 0, "%d actions, power %d: flags %u", A,
                           power, r.flags[b]);
             }
@@ -244,7 +245,7 @@ TK_TEST(dominance_subset_properties, a_dead_zone_makes_a_cycle_at_every_theta)
 TK_TEST(dominance_subset_properties, ends_of_theta_are_known_orders)
 {
     enum { PAIRS = 3000 };
-    const int64_t count = tk->kind == TK_SIMT ? 300 : PAIRS;
+    const int64_t count = tk->kind == TK_SIMT ? 150 : PAIRS;
     static float q[PAIRS * 2 * LEVELS], half = .5f, one = 1;
     tk_random random = {23};
     int64_t dominated = 0;
