@@ -228,15 +228,21 @@ TK_TEST(dominance_subset_properties, a_dead_zone_makes_a_cycle_at_every_theta)
                   c.d.power, (double)*c.d.theta, (double)*c.d.delta, r.flags[0]);
         subset_free(&r);
     }
-    // a margin as wide does not: means 10, 10, 10, and 12 that beats them by 2
+    // a margin as wide does not: row 3 is ahead of the others, P - M must exceed the margin
     static const float apart[] = {2, 9, 19, 0, 10, 20, 1, 8, 21, 4, 11, 21};
-    static const float margins[] = {1.875f, 2};
-    for (int i = 0; i < 2; i++) {
+    static const struct {
+        int power;
+        float margin;
+        uint32_t kept;
+    } margins[] = {{1, 1.875f, 8}, {1, 2, 15}, // 2 ahead of each mean
+                   {0, .875f, 12}, {0, 1, 15}, // at all levels, of row 2 at two of three
+                   {2, 3.875f, 8}, {2, 4, 9}}; // squares 4, 6 and 17/3
+    for (size_t i = 0; i < sizeof margins / sizeof margins[0]; i++) {
         subset_case c = subset_make(NULL, apart, 1, 1, 4, 3);
-        c.d.theta = &thetas[0], c.d.eta = &margins[i];
+        c.d.theta = &thetas[1], c.d.power = margins[i].power, c.d.eta = &margins[i].margin;
         subset_result r = subset_run(tk, &c);
-        TK_EXPECT(r.final[0] == (i == 0 ? 8u : 15u) && r.flags[0] == 0, "margin %g keeps %x",
-                  (double)margins[i], r.final[0]);
+        TK_EXPECT(r.final[0] == margins[i].kept && r.flags[0] == 0, "margin %zu keeps %x", i,
+                  r.final[0]);
         subset_free(&r);
     }
 }
