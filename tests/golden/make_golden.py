@@ -15,6 +15,7 @@ import sys
 
 import golden_advantage
 import golden_bits
+import golden_bits_dominance
 import golden_bits_list
 import golden_bits_policy
 import golden_bits_policy_loss
@@ -38,6 +39,7 @@ def main(arguments):
     if len(arguments) == 2 and arguments[0] == "--bits":
         golden = Golden(arguments[1])
         golden_bits.write(golden)
+        golden_bits_dominance.write(golden)
         golden_bits_preference.write(golden)
         golden_bits_list.write(golden)
         golden_bits_score.write(golden)
