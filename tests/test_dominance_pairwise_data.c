@@ -89,7 +89,8 @@ static double value_of(int i, const dominance_result *r, int64_t game, int A, in
     }
 }
 
-// An array of the library, [B,A,A]; every pair is compared with the oracle on the rounded levels as well.
+// An array of the library, [B,A,A]; every pair is compared with the oracle on the rounded levels as well,
+// but every sample with every sample only of the small set.
 static double *values_of(tk_fixture *tk, const dominance_data *s, int i)
 {
     const int count = s->B * s->A * s->A;
@@ -101,16 +102,15 @@ static double *values_of(tk_fixture *tk, const dominance_data *s, int i)
         values[at] = value_of(i, &r, at / s->A / s->A, s->A, at / s->A % s->A, at % s->A);
     }
     dominance_free(&r);
-    dominance_check(tk, &c);
+    if (i != POI || s->N <= 100) dominance_check(tk, &c);
     return values;
 }
 
 // Elements that differ from the expected array by more than the error of binary32: rounded scores tie.
 // Elements of W1 are compared relative to themselves.
-static void expect_array(tk_fixture *tk, const dominance_data *s, int i, int differing)
+static void expect_array(const dominance_data *s, int i, const double *values, int differing)
 {
     const int count = s->B * s->A * s->A;
-    double *const values = values_of(tk, s, i);
     double *const expected = dominance_data_expected(s, arrays[i].name);
     int different = 0;
     for (int at = 0; at < count; at++) {
@@ -118,7 +118,7 @@ static void expect_array(tk_fixture *tk, const dominance_data *s, int i, int dif
         different += !(fabs(values[at] - expected[at]) <= limit);
     }
     TK_EXPECT(different == differing, "%d elements differ, expected %d", different, differing);
-    free(values), free(expected);
+    free(expected);
 }
 
 // Sums over games and pairs, or the mean of one pair over games.
@@ -165,13 +165,11 @@ TK_TEST(dominance_pairwise_data, atari_100k_runs)
     static const double area[] = {.5, .5152864924, .3546085869, .2402155116};
     tk_require_data();
     dominance_data s = dominance_data_atari();
-    for (int i = 0; i < NUM_ARRAYS; i++) {
-        if (tk->is_first_run) expect_oracle(&s, i);
-        expect_array(tk, &s, i, differing[i]);
-    }
     double *v[NUM_ARRAYS];
     for (int i = 0; i < NUM_ARRAYS; i++) {
+        if (tk->is_first_run) expect_oracle(&s, i);
         v[i] = values_of(tk, &s, i);
+        expect_array(&s, i, v[i], differing[i]);
     }
     tk_case("means over games");
     expect_counts(&s, v[FSD], fsd);
@@ -203,18 +201,19 @@ TK_TEST(dominance_pairwise_data, dopamine_returns)
     static const int differing[] = {0, 0, 0, 0, 8}; // one sample of 500 x 500 each
     tk_require_data();
     dominance_data s = dominance_data_dopamine();
+    double *v[NUM_ARRAYS];
     for (int i = 0; i < NUM_ARRAYS; i++) {
         if (tk->is_first_run) expect_oracle(&s, i);
-        expect_array(tk, &s, i, differing[i]);
+        v[i] = values_of(tk, &s, i);
+        expect_array(&s, i, v[i], differing[i]);
     }
-    double *const firsts = values_of(tk, &s, FSD);
-    double *const distances = values_of(tk, &s, DISTANCE);
-    double *const violations = values_of(tk, &s, VIOLATION);
     tk_case("sums");
-    expect_counts(&s, firsts, fsd);
-    expect_number(total(&s, distances), 15116381.160293, 0.15); // P is rounded to binary32: 1e-8
-    expect_number(total(&s, violations), 450, 1e-6); // 30 games x 15 pairs x 1
-    free(firsts), free(distances), free(violations);
+    expect_counts(&s, v[FSD], fsd);
+    expect_number(total(&s, v[DISTANCE]), 15116381.160293, 0.15); // P rounded to binary32: 1e-8
+    expect_number(total(&s, v[VIOLATION]), 450, 1e-6); // 30 games x 15 pairs x 1
+    for (int i = 0; i < NUM_ARRAYS; i++) {
+        free(v[i]);
+    }
     dominance_data_free(&s);
 }
 
@@ -226,12 +225,12 @@ TK_TEST(dominance_pairwise_data, alpaca_eval_2)
         expect_oracle(&s, FSD);
         expect_oracle(&s, POI);
     }
-    expect_array(tk, &s, FSD, 2); // 181 pairs after rounding, 179 before
     double *const firsts = values_of(tk, &s, FSD);
     double *const wins = values_of(tk, &s, WINS);
     double *const distances = values_of(tk, &s, DISTANCE);
     double *const poi = values_of(tk, &s, POI);
     double *const expected = dominance_data_expected(&s, "poi");
+    expect_array(&s, FSD, firsts, 2); // 181 pairs after rounding, 179 before
     tk_case("sums");
     expect_number(total(&s, firsts), 181, 0);
     expect_number(total(&s, wins), 405.1309226933, 2e-6); // 841 values rounded to binary32

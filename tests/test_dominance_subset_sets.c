@@ -114,6 +114,7 @@ TK_TEST(dominance_subset_sets, sets_shrink_along_a_chain_and_grow_with_theta)
 TK_TEST(dominance_subset_sets, one_level_leaves_the_largest_scalars)
 {
     enum { STATES = 60, ACTIONS = 70 };
+    const int states = tk->kind == TK_SIMT ? 6 : STATES;
     static float q[STATES * ACTIONS];
     tk_random random = {34};
     for (int i = 0; i < STATES * ACTIONS; i++) {
@@ -121,13 +122,13 @@ TK_TEST(dominance_subset_sets, one_level_leaves_the_largest_scalars)
     }
     for (int i = 0; i < 10; i++) {
         static const int32_t sign[] = {-1};
-        subset_case c = subset_make(NULL, q, STATES, 1, ACTIONS, 1);
+        subset_case c = subset_make(NULL, q, states, 1, ACTIONS, 1);
         c.d.power = i % 3;
         if (i >= 5) c.d.sign = sign;
         if (i % 5 == 3) c.d.measure = MERIT_DOMINANCE_MEASURE_MANN_WHITNEY;
         if (i % 5 == 4) c.d.integrate = 1;
         subset_result r = subset_run(tk, &c);
-        for (int b = 0; b < STATES; b++) {
+        for (int b = 0; b < states; b++) {
             const float *const x = q + b * ACTIONS;
             float best = x[0];
             for (int a = 1; a < ACTIONS; a++) {
@@ -170,6 +171,7 @@ TK_TEST(dominance_subset_sets, strided_and_16_bit_levels_give_the_sets_of_dense_
         subset_result dense = subset_run(tk, &c);
         for (int i = 0; i < 15; i++) {
             const int64_t *const s = strides[i / 3];
+            if (tk->kind == TK_SIMT && i % 3 != i / 3 % 3) continue;
             c.d.dtype = dtypes[i % 3];
             c.d.stride_state = s[0], c.d.stride_objective = s[1];
             c.d.stride_action = s[2], c.d.stride_level = s[3];
