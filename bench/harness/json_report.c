@@ -93,16 +93,43 @@ static json_t *clocks(const bench_clocks *c)
     return o;
 }
 
-static json_t *axes(const bench_row *row)
+json_t *bench_json_axes(const bench_point *point)
 {
     json_t *const o = json_object();
-    for (int a = 0; a < BENCH_MAX_AXES && row->op->axes[a].name != NULL; a++) {
-        const bench_axis *const axis = &row->op->axes[a];
-        const int64_t value = row->point.v[a];
+    for (int a = 0; a < BENCH_MAX_AXES && point->op->axes[a].name != NULL; a++) {
+        const bench_axis *const axis = &point->op->axes[a];
+        const int64_t value = point->v[a];
         set(o, axis->name,
             axis->labels != NULL ? text(axis->labels[value - 1]) : json_integer(value));
     }
     return o;
+}
+
+// What other libraries took; a ratio only where they compute the same.
+static json_t *peers(const bench_row *row)
+{
+    json_t *const list = json_array();
+    for (int i = 0; i < row->num_peers; i++) {
+        const bench_peer *const peer = &row->peers[i];
+        json_t *const o = json_object();
+        const double ratio = peer->timing.seconds.median / row->cold.seconds.median;
+        set(o, "name", text(peer->name));
+        set(o, "version", text(peer->version));
+        set(o, "computes", text(peer->computes));
+        set(o, "same_work", json_boolean(peer->same_work));
+        set(o, "bytes_read", number(peer->bytes_read));
+        set(o, "bytes_written", number(peer->bytes_written));
+        if (peer->reason[0] != '\0') {
+            set(o, "reason", text(peer->reason));
+        } else {
+            set(o, "time", timing(&peer->timing));
+            set(o, "ratio", peer->same_work ? number(ratio) : json_null());
+            set(o, "max_ulp", number(peer->error.max_ulp));
+            set(o, "max_abs_error", number(peer->error.max_abs));
+        }
+        json_array_append_new(list, o);
+    }
+    return list;
 }
 
 static void set_results(json_t *o, const bench_row *row)
@@ -143,6 +170,7 @@ static void set_results(json_t *o, const bench_row *row)
         set(peer, "ratio", number(row->peer.seconds.median / seconds));
     }
     set(o, "peer", peer);
+    set(o, "peers", peers(row));
 }
 
 json_t *bench_json_row(const bench_row *row)
@@ -152,7 +180,7 @@ json_t *bench_json_row(const bench_row *row)
     set(o, "op", text(row->op->name));
     set(o, "item", text(row->op->item));
     set(o, "shape", text(row->shape));
-    set(o, "axes", axes(row));
+    set(o, "axes", bench_json_axes(&row->point));
     set(o, "backend", text(row->backend));
     set(o, "threads", json_integer(row->num_threads));
     set(o, "status", text(statuses[row->status]));

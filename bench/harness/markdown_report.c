@@ -75,6 +75,38 @@ static void write_row(FILE *file, const json_t *row)
             compare != NULL ? text_of(compare, "verdict") : "");
 }
 
+static void write_peers(FILE *file, const json_t *row, bool *headed)
+{
+    size_t i;
+    json_t *peer;
+    json_array_foreach(json_object_get(row, "peers"), i, peer)
+    {
+        const json_t *const time = json_object_get(peer, "time");
+        if (!*headed) {
+            fprintf(file,
+                    "\n| operation | point | backend | other library | computes | cold | over "
+                    "ours | ulp | error |\n|---|---|---|---|---|---|---|---|---|\n");
+        }
+        *headed = true;
+        fprintf(file, "| %s | %s | %s | %s %s | %s |", text_of(row, "op"), text_of(row, "shape"),
+                text_of(row, "backend"), text_of(peer, "name"), text_of(peer, "version"),
+                text_of(peer, "computes"));
+        if (time == NULL) {
+            fprintf(file, " skipped: %s | | | |\n", text_of(peer, "reason"));
+            continue;
+        }
+        fprintf(file, " %.4g us%s |", 1e6 * number_of(time, "median_s"),
+                json_is_true(json_object_get(time, "ambiguous")) ? " ~" : "");
+        if (json_is_number(json_object_get(peer, "ratio"))) {
+            fprintf(file, " %.2fx |", number_of(peer, "ratio"));
+        } else {
+            fprintf(file, " other work |");
+        }
+        fprintf(file, " %.3g | %.2g |\n", number_of(peer, "max_ulp"),
+                number_of(peer, "max_abs_error"));
+    }
+}
+
 bool bench_write_markdown(FILE *file, const json_t *report)
 {
     size_t i;
@@ -88,6 +120,11 @@ bool bench_write_markdown(FILE *file, const json_t *report)
     json_array_foreach(json_object_get(report, "rows"), i, row)
     {
         write_row(file, row);
+    }
+    bool headed = false;
+    json_array_foreach(json_object_get(report, "rows"), i, row)
+    {
+        write_peers(file, row, &headed);
     }
     return ferror(file) == 0;
 }

@@ -23,6 +23,7 @@ enum {
     KEY_COMPARE,
     KEY_TOLERANCE,
     KEY_DATA,
+    KEY_PEERS,
     KEY_MIN_TIME,
     KEY_SEED
 };
@@ -51,6 +52,10 @@ static const struct argp_option option_table[] = {
     {"tolerance", KEY_TOLERANCE, "PERCENT", 0, "What --compare still calls the same; default 5", 0},
     {"data", KEY_DATA, "DIR", 0,
      "Folder of real data; default the environment variable MERIT_DATA_DIR", 0},
+    {"peers", KEY_PEERS, "PYTHON", OPTION_ARG_OPTIONAL,
+     "Time torch, and TRL, verl and Liger-Kernel where this Python has them, beside each row; "
+     "default python3",
+     0},
     {"min-time", KEY_MIN_TIME, "SECONDS", 0,
      "Sample every time for at least this long, at most eight times as long; default 0.2, quick "
      "0.05",
@@ -177,6 +182,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_COMPARE: o->compare = argument; break;
     case KEY_TOLERANCE: o->tolerance = 1e-2 * parse_percent(state, argument); break;
     case KEY_DATA: o->data_dir = argument; break;
+    case KEY_PEERS: o->peers = argument != NULL ? argument : "python3"; break;
     case KEY_MIN_TIME: o->min_time = parse_seconds(state, argument); break;
     case KEY_SEED: o->seed = (uint64_t)parse_integer(state, "seed", argument, 0, INT64_MAX); break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument %s", argument); break;

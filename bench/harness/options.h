@@ -25,6 +25,7 @@ typedef struct bench_options {
     const char *compare; // report of an earlier run, NULL: none
     double tolerance; // of the comparison: 0.05 is 5 %
     const char *data_dir;
+    const char *peers; // a Python to run other libraries with, NULL: no peers
     double min_time; // seconds of samples per time
     uint64_t seed;
 } bench_options;

@@ -147,6 +147,15 @@ static void measure_all(bench_session *session, const char *when, json_t *json)
     }
 }
 
+// Without torch the rows stand alone; the report says why.
+static void start_peers(bench_session *session)
+{
+    char reason[BENCH_TEXT] = "";
+    if (session->options->peers == NULL) return;
+    session->peers = bench_start_peers(session->options->peers, reason);
+    if (session->peers == NULL) printf("peers     skipped: %s\n", reason);
+}
+
 // Program -------------------------------------------------------------------------------------------
 
 static void join_command(int argc, char **argv, char *command, size_t size)
@@ -245,8 +254,10 @@ int bench_main(const bench_op *const *ops, int argc, char **argv)
     session = (bench_session){.options = &options, .emit = on_row, .emit_state = &totals};
     bench_catch_interrupts();
     measure_all(&session, "before", roofs);
+    start_peers(&session);
     bench_print_legend();
     run_points(&session, num_points);
+    bench_stop_peers(session.peers);
     printf("\n");
     const bool interrupted = bench_interrupted();
     if (!interrupted) measure_all(&session, "after", roofs);

@@ -26,6 +26,7 @@ enum { BENCH_JSON_SCHEMA = 1 };
 json_t *bench_json_environment(const bench_environment *environment, const bench_options *options,
                                const char *command);
 json_t *bench_json_roofs(const bench_roofs *roofs, const char *when);
+json_t *bench_json_axes(const bench_point *point);
 json_t *bench_json_row(const bench_row *row);
 
 // The report as a page that needs nothing else, and as Markdown tables. False when the file cannot be

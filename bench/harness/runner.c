@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "accuracy.h"
+#include "interrupt.h"
 #include "sets.h"
 
 enum { HOST, CUDA, NUM_PLACES, LARGE_BYTES = 64 << 20 };
@@ -271,6 +272,20 @@ static void time_bound(const point_run *run, const bound_variant *bound, bench_r
     row->clocks = bench_read_clocks();
 }
 
+// Other libraries, beside the widest instruction set and beside CUDA.
+static void time_peers(point_run *run, const bench_variant *variant, bench_row *row)
+{
+    const bool widest = strcmp(variant->backend, bench_available_backends()->name[0]) == 0;
+    const bool cuda = variant->device != bench_device_host();
+    if (run->session->peers == NULL || !(widest || cuda) || bench_interrupted()) return;
+    const bench_limits limits = bench_limits_of(run->session->options->min_time);
+    char reason[BENCH_TEXT] = "";
+    row->num_peers =
+        bench_run_peers(run->session->peers, &run->c, &run->golden, variant->device, row->num_sets,
+                        variant->num_threads, &limits, row->peers, reason);
+    if (reason[0] != '\0') fprintf(stderr, "merit_bench: peers of %s: %s\n", row->shape, reason);
+}
+
 // False when the variant left other bits after its times were taken.
 static bool time_variant(point_run *run, const bench_variant *variant)
 {
@@ -287,6 +302,7 @@ static bool time_variant(point_run *run, const bench_variant *variant)
     row.counts = run->row.counts;
     row.bit_comparisons = run->row.bit_comparisons;
     unbind(&bound);
+    time_peers(run, variant, &row);
     const bench_roofs *const roofs =
         bench_roofs_of(run->session, variant->device->name, variant->num_threads);
     row.traffic = bench_matched_traffic(&row.work);

@@ -5,6 +5,7 @@
 #include "call_counters.h"
 #include "nvml.h"
 #include "options.h"
+#include "peers.h"
 #include "roofs.h"
 #include "sampler.h"
 
@@ -31,6 +32,8 @@ typedef struct bench_row {
     bench_clocks clocks; // behind the last sample; CUDA only
     bench_timing peer;
     bool has_peer;
+    bench_peer peers[BENCH_MAX_PEERS]; // other libraries, with --peers
+    int num_peers;
     bench_traffic traffic;
     double roof; // bytes per second of the matched traffic
     double launch_floor; // seconds that launching alone takes
@@ -45,6 +48,7 @@ typedef struct bench_session {
     const bench_options *options;
     bench_roofs roofs[BENCH_MAX_VARIANTS]; // one per device and number of threads
     int num_roofs;
+    bench_peers *peers; // NULL: none asked for, or none here
     bench_emit *emit; // gets every row
     void *emit_state;
 } bench_session;

@@ -104,6 +104,22 @@ void bench_print_op(const bench_op *op)
     fflush(stdout);
 }
 
+// "    torch eager 2.9     1.23 ms   14.2x  ulp 2.1, abs 1e-07  advantages"
+static void print_peer(const bench_peer *peer, double ours)
+{
+    char name[128], time[32], ratio[32] = "other work";
+    snprintf(name, sizeof name, "%s %s", peer->name, peer->version);
+    printf("    %-32s ", name);
+    if (peer->reason[0] != '\0') {
+        printf("skipped: %s\n", peer->reason);
+        return;
+    }
+    if (peer->same_work) snprintf(ratio, sizeof ratio, "%.2fx", peer->timing.seconds.median / ours);
+    printf("%9s%c %10s  ulp %.3g, abs %.2g  %s\n", time_text(peer->timing.seconds.median, time),
+           peer->timing.ambiguous ? '~' : ' ', ratio, peer->error.max_ulp, peer->error.max_abs,
+           peer->computes);
+}
+
 void bench_print_row(const bench_row *row)
 {
     printf("  %-28s ", row->shape);
@@ -132,5 +148,7 @@ void bench_print_row(const bench_row *row)
            1e-9 * bytes_per_second, roof, peer, row->error.max_ulp, row->bit_comparisons,
            row->counts.allocations, launches, row->cache_cold ? "" : "  (cache not filled)");
     if (strncmp(row->data, "real", 4) == 0) printf("    data: %s\n", row->data);
+    for (int i = 0; i < row->num_peers; i++)
+        print_peer(&row->peers[i], seconds);
     fflush(stdout);
 }
