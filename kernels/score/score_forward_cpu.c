@@ -1,12 +1,13 @@
-// score_forward, CPU. Threads own ranges of positions; a few rows share each load of the weights, which
-// are packed into the workspace first. Memory-bound for up to about four heads.
+// score_forward, CPU. Threads own ranges of positions; weights are packed into the workspace first, and
+// a tile of them stays in the first-level cache for a batch of rows. Memory-bound for up to about four
+// heads.
 #include "../backend.h"
 #include "../core/parallel.h"
 #include "score_dot_cpu.h"
 #include "score_find_cpu.h"
 #include "score_head.h"
 
-enum { POSITIONS_AT_ONCE = 48, POSITIONS_IN_CACHE = 24 }; // multiples of rows at once
+enum { BATCH = 24 }; // positions whose rows stay in the second-level cache between sets of heads
 
 // Weights -----------------------------------------------------------------------------------------
 
@@ -88,64 +89,72 @@ static const unsigned char *padded_tile(const merit_score_forward_args *args,
     return memory;
 }
 
-// Columns [first, first + heads) of `rows` positions; weights of the first at `packed`. next: the
-// positions that come after these, as many.
-static void score_rows(const merit_score_forward_args *args, const found_row *found,
-                       const found_row *next, int rows, int first, int heads, const float *packed)
+// The row to fetch while row i of a batch of `count` is multiplied with `tile`, of `known` in all.
+static const unsigned char *fetched(const merit_score_forward_args *args, const found_row *found,
+                                    int count, int known, int i, int tile)
+{
+    const int tiles = score_num_tiles(args->d.hidden_size);
+    for (; i >= count && tile + 1 < tiles; tile++) {
+        i -= count;
+    }
+    if (i >= count) tile = 0; // of the next batch
+    const int64_t element = args->d.hidden_dtype == MERIT_DTYPE_F32 ? 4 : 2;
+    return found[i < known ? i : known - 1].hidden + tile * MERIT_TILE * element;
+}
+
+// Columns [first, first + heads) of a batch of positions; weights of the first at `packed`. Rows up to
+// `known` will be scored next.
+static void score_rows(const merit_score_forward_args *args, const found_row *found, int count,
+                       int known, int first, int heads, const float *packed)
 {
     const int32_t size = args->d.hidden_size;
     const int tiles = score_num_tiles(size);
     const int64_t tile_bytes = MERIT_TILE * (args->d.hidden_dtype == MERIT_DTYPE_F32 ? 4 : 2);
-    double sums[SCORE_SUMS][MERIT_SCORE_MAX_TILES];
+    const int ahead = score_rows_ahead(heads);
+    double sums[BATCH * SCORE_HEADS][MERIT_SCORE_MAX_TILES];
     unsigned char ends[SCORE_ROWS][MERIT_TILE * sizeof(float)];
     score_block block;
     for (int tile = 0; tile < tiles; tile++) {
         const int left = size - tile * MERIT_TILE;
         const int length = left < MERIT_TILE ? left : MERIT_TILE;
         block.turns = (length + MERIT_LANES - 1) / MERIT_LANES;
-        for (int r = 0; r < rows; r++) {
-            const unsigned char *const row = found[r].hidden + tile * tile_bytes;
-            const unsigned char *const later =
-                tile + 1 < tiles ? row + tile_bytes : next[r].hidden; // prefetched only
-            block.next[r] = later;
-            block.rows[r] =
-                length % MERIT_LANES == 0 ? row : padded_tile(args, row, length, ends[r]);
-        }
         for (int k = 0; k < heads; k++) {
             block.heads[k] = packed + (int64_t)k * score_padded(size) + tile * MERIT_TILE;
         }
-        score_dot(&block, args->d.hidden_dtype, rows, heads);
-        for (int i = 0; i < rows * heads; i++) {
-            sums[i][tile] = block.sums[i];
+        for (int i = 0, rows; i < count; i += rows) {
+            rows = i + score_rows_at_once(heads) <= count ? score_rows_at_once(heads) : 1;
+            for (int r = 0; r < rows; r++) {
+                const unsigned char *const row = found[i + r].hidden + tile * tile_bytes;
+                block.next[r] = fetched(args, found, count, known, i + r + ahead, tile);
+                block.rows[r] =
+                    length % MERIT_LANES == 0 ? row : padded_tile(args, row, length, ends[r]);
+            }
+            score_dot(&block, args->d.hidden_dtype, rows, heads);
+            for (int n = 0; n < rows * heads; n++) {
+                sums[i * heads + n][tile] = block.sums[n];
+            }
         }
     }
-    for (int r = 0; r < rows; r++) {
-        write_sums(args, found[r].p, first, heads, sums + r * heads);
+    for (int i = 0; i < count; i++) {
+        write_sums(args, found[i].p, first, heads, sums + i * heads);
     }
 }
 
-static void score_found(const merit_score_forward_args *args, const found_row *found, int count)
+static void score_found(const merit_score_forward_args *args, const found_row *found, int count,
+                        int known)
 {
     const int64_t padded = score_padded(args->d.hidden_size);
     if (args->d.routed) {
         for (int i = 0; i < count; i++) {
-            score_rows(args, found + i, found + i + (i + 1 < count), 1, 0, 1,
+            score_rows(args, found + i, 1, known - i, 0, 1,
                        args->packed + args->io.route[found[i].p] * padded);
         }
         return;
     }
     for (int first = 0; first < args->d.num_heads; first += SCORE_HEADS) {
         const int left = args->d.num_heads - first;
-        const int heads = left < SCORE_HEADS ? left : SCORE_HEADS;
-        const int step = score_rows_at_once(heads);
-        int i = 0;
-        for (; i + step <= count; i += step) {
-            const found_row *const next = found + (i + 2 * step <= count ? i + step : 0);
-            score_rows(args, found + i, next, step, first, heads, args->packed + first * padded);
-        }
-        for (; i < count; i++) {
-            score_rows(args, found + i, found + i, 1, first, heads, args->packed + first * padded);
-        }
+        score_rows(args, found, count, known, first, left < SCORE_HEADS ? left : SCORE_HEADS,
+                   args->packed + first * padded);
     }
 }
 
@@ -153,9 +162,7 @@ static void run_positions(void *state, int64_t begin, int64_t end)
 {
     const merit_score_forward_args *const args = state;
     const int64_t bytes = args->d.hidden_dtype == MERIT_DTYPE_F32 ? 4 : 2;
-    // Rows stay in the cache from one set of heads to the next.
-    const int at_once = args->d.num_heads > SCORE_HEADS ? POSITIONS_IN_CACHE : POSITIONS_AT_ONCE;
-    found_row found[POSITIONS_AT_ONCE];
+    found_row found[BATCH + SCORE_AHEAD];
     int count = 0;
     for (int64_t p = begin; p < end; p++) {
         const int64_t position = score_find(&args->find, p);
@@ -177,12 +184,16 @@ static void run_positions(void *state, int64_t begin, int64_t end)
             score_row_start(&args->find, kept, args->d.hidden_row_stride, args->d.hidden_stride);
         found[count].p = p;
         found[count++].hidden = (const unsigned char *)args->io.hidden + start * bytes;
-        if (count == at_once) {
-            score_found(args, found, count);
-            count = 0;
+        if (count == BATCH + SCORE_AHEAD) {
+            score_found(args, found, BATCH, count);
+            memmove(found, found + BATCH, SCORE_AHEAD * sizeof *found);
+            count = SCORE_AHEAD;
         }
     }
-    score_found(args, found, count);
+    for (int first = 0; first < count; first += BATCH) {
+        const int left = count - first;
+        score_found(args, found + first, left < BATCH ? left : BATCH, left);
+    }
 }
 
 // Launcher ----------------------------------------------------------------------------------------
@@ -197,7 +208,7 @@ int MERIT_BACKEND_FN(score_forward)(const merit_score_forward_args *args,
                 score_is_bad_std(args->io.post_std[k]));
     }
     merit_parallel_ranges(launch->num_threads, args->d.num_heads, 1, pack_heads, (void *)args);
-    merit_parallel_ranges(launch->num_threads, args->find.num_positions, SCORE_ROWS, run_positions,
+    merit_parallel_ranges(launch->num_threads, args->find.num_positions, 8, run_positions,
                           (void *)args);
     return 0;
 }
