@@ -1,13 +1,8 @@
-// preference_ordinal, CPU. Threads own ranges of pairs; a pair's logits are copied first, so that its
-// gradients may be written over them.
+// preference_ordinal, CPU. Threads own ranges of pairs, sixteen at a time; a pair's logits are copied
+// first, so that its gradients may be written over them.
 #include "../backend.h"
-#include "preference_ordinal.h"
+#include "preference_ordinal_block_cpu.h"
 #include "preference_terms_cpu.h"
-
-typedef struct ordinal_run {
-    const merit_preference_ordinal_args *args;
-    double scale;
-} ordinal_run;
 
 // Rows --------------------------------------------------------------------------------------------
 
@@ -34,25 +29,55 @@ static void write_row(const merit_preference_ordinal_args *args, void *grad, int
     }
 }
 
+typedef struct ordinal_run {
+    const merit_preference_ordinal_args *args;
+    double scale;
+} ordinal_run;
+
+static void run_pair(const ordinal_run *run, int64_t i)
+{
+    const merit_preference_ordinal_args *const args = run->args;
+    uint32_t words[3][MERIT_ORDINAL_MAX_LEVELS];
+    merit_ordinal_pair p = {.a = words[0], .b = words[1], .spare = words[2]};
+    if (merit_ordinal_begin(args, &p, i)) {
+        read_row(args, args->io.chosen_logits, i * args->d.chosen_stride, p.a);
+        read_row(args, args->io.rejected_logits, i * args->d.rejected_stride, p.b);
+        merit_ordinal_evaluate(args, &p);
+    }
+    merit_ordinal_write(args, &p);
+    if (args->io.grad_chosen_logits == NULL && args->io.grad_rejected_logits == NULL) return;
+    merit_ordinal_gradients(args, &p, run->scale);
+    write_row(args, args->io.grad_chosen_logits, i * args->d.grad_chosen_stride, p.a);
+    write_row(args, args->io.grad_rejected_logits, i * args->d.grad_rejected_stride, p.spare);
+}
+
+// Options that loops depend on, as literals.
+static void run_block(const ordinal_run *run, int64_t first, ordinal_block *block)
+{
+    switch (run->args->d.logit_dtype) {
+    case MERIT_DTYPE_BF16:
+        ordinal_run_block(run->args, MERIT_DTYPE_BF16, first, run->scale, block);
+        break;
+    case MERIT_DTYPE_F16:
+        ordinal_run_block(run->args, MERIT_DTYPE_F16, first, run->scale, block);
+        break;
+    default: ordinal_run_block(run->args, MERIT_DTYPE_F32, first, run->scale, block); break;
+    }
+}
+
 static void run_pairs(void *state, int64_t begin, int64_t end)
 {
     const ordinal_run *const run = state;
-    const merit_preference_ordinal_args *const args = run->args;
-    const int wants_gradients =
-        args->io.grad_chosen_logits != NULL || args->io.grad_rejected_logits != NULL;
-    uint32_t words[3][MERIT_ORDINAL_MAX_LEVELS];
-    merit_ordinal_pair p = {.a = words[0], .b = words[1], .spare = words[2]};
-    for (int64_t i = begin; i < end; i++) {
-        if (merit_ordinal_begin(args, &p, i)) {
-            read_row(args, args->io.chosen_logits, i * args->d.chosen_stride, p.a);
-            read_row(args, args->io.rejected_logits, i * args->d.rejected_stride, p.b);
-            merit_ordinal_evaluate(args, &p);
+    ordinal_block block;
+    int64_t i = begin;
+    for (; i + ORDINAL_BLOCK <= end; i += ORDINAL_BLOCK) {
+        run_block(run, i, &block);
+        for (int l = 0; l < ORDINAL_BLOCK; l++) {
+            if (!block.near[l]) run_pair(run, i + l);
         }
-        merit_ordinal_write(args, &p);
-        if (!wants_gradients) continue;
-        merit_ordinal_gradients(args, &p, run->scale);
-        write_row(args, args->io.grad_chosen_logits, i * args->d.grad_chosen_stride, p.a);
-        write_row(args, args->io.grad_rejected_logits, i * args->d.grad_rejected_stride, p.spare);
+    }
+    for (; i < end; i++) {
+        run_pair(run, i);
     }
 }
 

@@ -27,25 +27,38 @@ MERIT_HD static inline double merit_scaled_far(double y)
     return y < -0x1p52 ? y : m_mul64(4.0, whole);
 }
 
+// x = n ln2 + hi + lo, abs(hi) <= 0.347, -2^40 <= x <= 0.
+typedef struct merit_scaled_parts {
+    double n;
+    merit_pair32 r;
+} merit_scaled_parts;
+
+MERIT_HD static inline merit_scaled_parts merit_scaled_reduce(double x)
+{
+    const double y = m_mul64(x, 0x1.71547652b82fep0);
+    merit_scaled_parts p;
+    p.n = m_sub64(m_add64(y, MERIT_ROUND64), MERIT_ROUND64);
+    const double coarse = m_fma64(p.n, -0x1.62e42fefa39efp-1, x);
+    const double r = m_fma64(p.n, -0x1.abc9e3b39803fp-56, coarse);
+    p.r.hi = m_round32(r);
+    p.r.lo = m_round32(m_sub64(r, (double)p.r.hi));
+    return p;
+}
+
 // e^x for x <= 0: x = n ln2 + r, e^r by exp's binary32 core as hi + lo. From 2^40 on an ulp of r is
 // lost in x: the power alone.
 MERIT_HD static inline merit_scaled merit_scaled_exp(double x)
 {
     if (!(x > -m_inf64())) return merit_scaled_zero();
-    const double y = m_mul64(x, 0x1.71547652b82fep0);
     merit_scaled s;
     if (x < -0x1p40) {
         s.m = 1.0;
-        s.n = merit_scaled_far(y);
+        s.n = merit_scaled_far(m_mul64(x, 0x1.71547652b82fep0));
         return s;
     }
-    s.n = m_sub64(m_add64(y, MERIT_ROUND64), MERIT_ROUND64);
-    const double coarse = m_fma64(s.n, -0x1.62e42fefa39efp-1, x);
-    const double r = m_fma64(s.n, -0x1.abc9e3b39803fp-56, coarse);
-    merit_pair32 parts;
-    parts.hi = m_round32(r);
-    parts.lo = m_round32(m_sub64(r, (double)parts.hi));
-    const merit_pair32 e = m_exp_core(parts);
+    const merit_scaled_parts p = merit_scaled_reduce(x);
+    const merit_pair32 e = m_exp_core(p.r);
+    s.n = p.n;
     s.m = m_add64((double)e.hi, (double)e.lo);
     return s;
 }
