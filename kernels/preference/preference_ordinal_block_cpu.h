@@ -46,14 +46,17 @@ ORDINAL_INLINE void ordinal_read(const void *logits, int32_t dtype, int64_t at, 
 
 ORDINAL_INLINE void ordinal_max(int levels, ordinal_side *s)
 {
+    float max[ORDINAL_BLOCK];
     for (int l = 0; l < ORDINAL_BLOCK; l++) {
-        s->max[l] = -m_inf64();
+        max[l] = -m_inf32();
     }
     for (int k = 0; k < levels; k++) {
         for (int l = 0; l < ORDINAL_BLOCK; l++) {
-            const double x = (double)s->logit[k][l];
-            s->max[l] = x > s->max[l] ? x : s->max[l];
+            max[l] = s->logit[k][l] > max[l] ? s->logit[k][l] : max[l];
         }
+    }
+    for (int l = 0; l < ORDINAL_BLOCK; l++) {
+        s->max[l] = (double)max[l];
     }
 }
 
@@ -177,6 +180,22 @@ ORDINAL_INLINE double ordinal_ratio(double n, double d, double reciprocal)
     return m_quotient_unchecked64(n, divisor);
 }
 
+// merit_ordinal_word of each.
+ORDINAL_INLINE void ordinal_words(int32_t dtype, const double *values, uint32_t *words)
+{
+    float rounded[ORDINAL_BLOCK];
+    for (int l = 0; l < ORDINAL_BLOCK; l++) {
+        rounded[l] = m_round32(values[l]);
+    }
+    for (int l = 0; l < ORDINAL_BLOCK && dtype == MERIT_DTYPE_F32; l++) {
+        const uint32_t word = m_bits32(rounded[l]);
+        words[l] = (word & 0x7fffffffu) > 0x7f800000u ? m_bits32(m_nan32()) : word;
+    }
+    for (int l = 0; l < ORDINAL_BLOCK && dtype != MERIT_DTYPE_F32; l++) {
+        words[l] = merit_ordinal_word(dtype, values[l]);
+    }
+}
+
 // One side: `own` against `other`, levels from first on by step. What `other` has in its region at the
 // levels visited before, and h of the present one, is what an `own` level meets.
 ORDINAL_INLINE void ordinal_gradients(const merit_preference_ordinal_args *args, int32_t dtype,
@@ -209,9 +228,9 @@ ORDINAL_INLINE void ordinal_gradients(const merit_preference_ordinal_args *args,
             slope[l] = m_div64(slope[l], temperature);
         }
         for (int l = 0; l < ORDINAL_BLOCK; l++) {
-            const double scaled = m_mul64(o->t[l], slope[l]);
-            own->grad[k][l] = merit_ordinal_word(dtype, slope[l] == 0.0 ? slope[l] : scaled);
+            slope[l] = slope[l] == 0.0 ? slope[l] : m_mul64(o->t[l], slope[l]);
         }
+        ordinal_words(dtype, slope, own->grad[k]);
     }
 }
 
