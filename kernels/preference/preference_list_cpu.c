@@ -1,7 +1,7 @@
 // preference_list, CPU. Threads own ranges of groups; a group of at most 2048 items is read once, larger
 // ones tile by tile for each pass.
 #include "../backend.h"
-#include "preference_list.h"
+#include "preference_list_block_cpu.h"
 #include "preference_terms_cpu.h"
 
 enum { RESIDENT = MERIT_LIST_RESIDENT, PAIR_BLOCK = 16 };
@@ -281,12 +281,30 @@ static void place_arrays(list_work *w, int64_t group)
     w->losses = near ? w->near[2] : a->losses + span.begin;
 }
 
+// Options that loops depend on, as literals.
+static void run_block(const list_work *w, int64_t first, list_block *block)
+{
+    const merit_preference_list_args *const a = w->a;
+    const int size = (int)a->d.groups.group_size;
+    switch (a->d.score_dtype) {
+    case MERIT_DTYPE_BF16: list_run_block(a, MERIT_DTYPE_BF16, size, first, w->scale, block); break;
+    case MERIT_DTYPE_F16: list_run_block(a, MERIT_DTYPE_F16, size, first, w->scale, block); break;
+    default: list_run_block(a, MERIT_DTYPE_F32, size, first, w->scale, block); break;
+    }
+}
+
 static void run_groups(void *state, int64_t begin, int64_t end)
 {
     list_work w;
     w.a = state;
     w.scale = merit_list_scale(w.a, w.a->num_valid);
+    list_block block;
+    const int by_blocks = list_block_suits(w.a);
     for (int64_t group = begin; group < end; group++) {
+        const int64_t place = (group - begin) % LIST_BLOCK;
+        const int in_block = by_blocks && group - place + LIST_BLOCK <= end;
+        if (in_block && place == 0) run_block(&w, group, &block);
+        if (in_block && block.fits[place]) continue;
         place_arrays(&w, group);
         list_run_group(&w, group);
     }
