@@ -114,11 +114,17 @@ static void softmax(const float *a, int64_t levels, double *p)
         p[k] /= sum;
 }
 
+typedef struct pair_result {
+    double grad_chosen[MAX_LEVELS], grad_rejected[MAX_LEVELS];
+    double p[MAX_LEVELS], r[MAX_LEVELS]; // probabilities; a gradient is one of these minus a share
+} pair_result;
+
 // Loss of a pair and its gradients wrt both rows of logits.
 static double one_pair(const float *chosen, const float *rejected, int64_t levels, double tie,
-                       double *grad_chosen, double *grad_rejected)
+                       pair_result *result)
 {
-    double p[MAX_LEVELS], r[MAX_LEVELS];
+    double *const p = result->p, *const r = result->r;
+    double *const grad_chosen = result->grad_chosen, *const grad_rejected = result->grad_rejected;
     double share = 0, below = 0, above = 0;
     softmax(chosen, levels, p);
     softmax(rejected, levels, r);
@@ -143,6 +149,14 @@ static double tie_share(const bench_case *c)
     return c->point.v[AXIS_PRESET] == HALF_TIE ? 0.5 : 0;
 }
 
+// gradient = probability - share of the loss: the larger of the two is the measure.
+static bool check_gradient(bench_error *error, int64_t index, float actual, double gradient,
+                           double probability, double pairs)
+{
+    const double largest = fmax(probability, fabs(gradient - probability));
+    return bench_check_sum_f32(error, index, actual, gradient / pairs, largest / pairs, 2);
+}
+
 static bool check(const bench_case *c, const bench_buffers *results, bench_error *error)
 {
     const int64_t pairs = c->point.v[AXIS_PAIRS];
@@ -151,18 +165,17 @@ static bool check(const bench_case *c, const bench_buffers *results, bench_error
     const float *const rejected = c->arrays[REJECTED].host;
     const float *const actual_chosen = results->array[GRAD_CHOSEN];
     const float *const actual_rejected = results->array[GRAD_REJECTED];
-    double of_chosen[MAX_LEVELS], of_rejected[MAX_LEVELS];
+    pair_result exact;
     double sum = 0;
     bool good = true;
     for (int64_t i = 0; i < pairs; i++) {
         const int64_t row = i * levels;
-        sum += one_pair(chosen + row, rejected + row, levels, tie_share(c), of_chosen, of_rejected);
-        for (int64_t k = 0; k < levels; k++) { // differences of two probabilities
-            const double limit = 0x1p-22 / (double)pairs;
-            good &= bench_check_f32(error, row + k, actual_chosen[row + k],
-                                    of_chosen[k] / (double)pairs, 1, limit);
-            good &= bench_check_f32(error, row + k, actual_rejected[row + k],
-                                    of_rejected[k] / (double)pairs, 1, limit);
+        sum += one_pair(chosen + row, rejected + row, levels, tie_share(c), &exact);
+        for (int64_t k = 0; k < levels; k++) {
+            good &= check_gradient(error, row + k, actual_chosen[row + k], exact.grad_chosen[k],
+                                   exact.p[k], (double)pairs);
+            good &= check_gradient(error, row + k, actual_rejected[row + k], exact.grad_rejected[k],
+                                   exact.r[k], (double)pairs);
         }
     }
     const double loss = *(const double *)results->array[LOSS];
@@ -191,15 +204,14 @@ static void peer_pairs(void *state, int64_t begin, int64_t end)
     const float *const rejected = s->buffers->array[REJECTED];
     float *const grad_chosen = s->buffers->array[GRAD_CHOSEN];
     float *const grad_rejected = s->buffers->array[GRAD_REJECTED];
-    double of_chosen[MAX_LEVELS], of_rejected[MAX_LEVELS];
+    pair_result result;
     double loss = 0;
     for (int64_t i = begin; i < end; i++) {
         const int64_t row = i * levels;
-        loss +=
-            one_pair(chosen + row, rejected + row, levels, tie_share(s->c), of_chosen, of_rejected);
+        loss += one_pair(chosen + row, rejected + row, levels, tie_share(s->c), &result);
         for (int64_t k = 0; k < levels; k++) {
-            grad_chosen[row + k] = (float)(of_chosen[k] * share);
-            grad_rejected[row + k] = (float)(of_rejected[k] * share);
+            grad_chosen[row + k] = (float)(result.grad_chosen[k] * share);
+            grad_rejected[row + k] = (float)(result.grad_rejected[k] * share);
         }
     }
     if (begin == 0) *(double *)s->buffers->array[LOSS] = loss * share;

@@ -17,13 +17,13 @@ double bench_ulp32(double x)
     return ulp;
 }
 
-bool bench_check_f32(bench_error *error, int64_t index, float actual, double expected,
-                     double max_ulp, double max_abs)
+// At most max_ulp of `ulp` plus max_abs apart.
+static bool check_within(bench_error *error, int64_t index, float actual, double expected,
+                         double ulp, double max_ulp, double max_abs)
 {
     if (isnan(expected) && isnan(actual)) return true;
     if ((double)actual == expected) return true; // infinities too
     const double difference = fabs((double)actual - expected);
-    const double ulp = bench_ulp32(expected);
     if (difference / ulp > error->max_ulp) error->max_ulp = difference / ulp;
     if (difference > error->max_abs) error->max_abs = difference;
     if (difference <= max_ulp * ulp + max_abs) return true;
@@ -34,6 +34,19 @@ bool bench_check_f32(bench_error *error, int64_t index, float actual, double exp
                  expected, max_ulp * ulp + max_abs);
     }
     return false;
+}
+
+bool bench_check_f32(bench_error *error, int64_t index, float actual, double expected,
+                     double max_ulp, double max_abs)
+{
+    return check_within(error, index, actual, expected, bench_ulp32(expected), max_ulp, max_abs);
+}
+
+bool bench_check_sum_f32(bench_error *error, int64_t index, float actual, double expected,
+                         double largest, double max_ulp)
+{
+    const double size = fmax(fabs(expected), fabs(largest));
+    return check_within(error, index, actual, expected, bench_ulp32(size), max_ulp, 0);
 }
 
 bool bench_check_i64(bench_error *error, const char *array, int64_t index, int64_t actual,

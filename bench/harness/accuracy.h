@@ -13,6 +13,11 @@ double bench_ulp32(double x);
 bool bench_check_f32(bench_error *error, int64_t index, float actual, double expected,
                      double max_ulp, double max_abs);
 
+// The same for a sum whose terms may cancel: max_ulp and what is kept count ulps of the larger of
+// expected and `largest`, the largest of its terms.
+bool bench_check_sum_f32(bench_error *error, int64_t index, float actual, double expected,
+                         double largest, double max_ulp);
+
 // Integers must be equal.
 bool bench_check_i64(bench_error *error, const char *array, int64_t index, int64_t actual,
                      int64_t expected);
