@@ -7,8 +7,9 @@
 
 #include "../core/quotient.h"
 #include "preference_list.h"
+#include "preference_words_cpu.h"
 
-enum { LIST_BLOCK = 16, LIST_BLOCK_SIZE = 32 };
+enum { LIST_BLOCK = PREFERENCE_WORDS, LIST_BLOCK_SIZE = 32 };
 
 #define BLOCK_INLINE static inline __attribute__((always_inline))
 
@@ -19,8 +20,9 @@ typedef struct list_block {
     list_row slope[LIST_BLOCK_SIZE];
     list_row max[LIST_BLOCK_SIZE]; // of running sums
     list_row sum[LIST_BLOCK_SIZE];
+    uint32_t word[LIST_BLOCK_SIZE][LIST_BLOCK]; // gradients
     int32_t place[LIST_BLOCK_SIZE][LIST_BLOCK]; // of item i in x
-    list_row loss, scale;
+    list_row loss, weight;
     int32_t target[LIST_BLOCK];
     int32_t fits[LIST_BLOCK]; // the group is done here
 } list_block;
@@ -64,7 +66,7 @@ BLOCK_INLINE void block_read(const merit_preference_list_args *a, int32_t dtype,
         const int64_t row = (first + l) * size;
         const double weight = merit_list_weight(a, first + l);
         int fits = weight > 0.0 && weight < inf;
-        b->scale[l] = weight;
+        b->weight[l] = weight;
         if (ranked) {
             fits = fits && block_place(a->io.ranks + row, size, l, b);
         } else {
@@ -72,7 +74,7 @@ BLOCK_INLINE void block_read(const merit_preference_list_args *a, int32_t dtype,
             fits = fits && b->target[l] >= 0 && b->target[l] < size;
         }
         for (int i = 0; i < size; i++) {
-            const int place = ranked ? b->place[i][l] : i;
+            const int place = ranked && fits ? b->place[i][l] : i;
             double s = 0.0; // of a group that does not fit
             if (fits) s = m_load_real(a->io.scores, dtype, (row + i) * a->d.score_stride);
             b->x[place][l] = m_add64(s, 0.0);
@@ -257,15 +259,16 @@ BLOCK_INLINE void block_write(const merit_preference_list_args *a, int32_t dtype
         }
         for (int l = 0; l < LIST_BLOCK; l++) {
             const double ds = b->slope[i][l];
-            b->slope[i][l] = ds == 0.0 ? ds : m_mul64(m_mul64(scale, b->scale[l]), ds);
+            b->slope[i][l] = ds == 0.0 ? ds : m_mul64(m_mul64(scale, b->weight[l]), ds);
         }
+        preference_words(dtype, b->slope[i], b->word[i]);
     }
     for (int l = 0; l < LIST_BLOCK; l++) {
         const int64_t row = (first + l) * size;
         for (int i = 0; i < size && b->fits[l]; i++) {
             const int place = ranked ? b->place[i][l] : i;
-            merit_list_store_as(dtype, a->io.grad_scores, (row + i) * a->d.grad_stride,
-                                b->slope[place][l]);
+            preference_store_word(dtype, a->io.grad_scores, (row + i) * a->d.grad_stride,
+                                  b->word[place][l]);
         }
     }
 }
@@ -287,7 +290,7 @@ BLOCK_INLINE void list_run_block(const merit_preference_list_args *a, int32_t dt
         if (!b->fits[l]) continue;
         const merit_list_group g = {.group = first + l,
                                     .fate = MERIT_LIST_PRESENT,
-                                    .weight = b->scale[l],
+                                    .weight = b->weight[l],
                                     .loss = b->loss[l]};
         merit_list_record(a, &g, &none);
     }

@@ -23,20 +23,15 @@ MERIT_HD static inline double merit_list_scale(const merit_preference_list_args 
     return m_div64(upstream, merit_list_denominator(a, count));
 }
 
-MERIT_HD static inline void merit_list_store_as(int32_t dtype, void *gradients, int64_t at,
-                                                double value)
-{
-    switch (dtype) {
-    case MERIT_DTYPE_BF16: ((uint16_t *)gradients)[at] = m_to_bf16_64(value); break;
-    case MERIT_DTYPE_F16: ((uint16_t *)gradients)[at] = m_to_f16_64(value); break;
-    default: ((float *)gradients)[at] = m_canonical32(m_round32(value)); break;
-    }
-}
-
 MERIT_HD static inline void merit_list_store(const merit_preference_list_args *a, int64_t row,
                                              double value)
 {
-    merit_list_store_as(a->d.score_dtype, a->io.grad_scores, row * a->d.grad_stride, value);
+    const int64_t at = row * a->d.grad_stride;
+    switch (a->d.score_dtype) {
+    case MERIT_DTYPE_BF16: ((uint16_t *)a->io.grad_scores)[at] = m_to_bf16_64(value); break;
+    case MERIT_DTYPE_F16: ((uint16_t *)a->io.grad_scores)[at] = m_to_f16_64(value); break;
+    default: ((float *)a->io.grad_scores)[at] = m_canonical32(m_round32(value)); break;
+    }
 }
 
 // The gradient of an item that has dx = slope; scale: grad_scale / D.

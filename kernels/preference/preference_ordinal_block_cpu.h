@@ -11,8 +11,9 @@
 
 #include "../core/quotient.h"
 #include "preference_ordinal.h"
+#include "preference_words_cpu.h"
 
-enum { ORDINAL_BLOCK = 16 };
+enum { ORDINAL_BLOCK = PREFERENCE_WORDS };
 
 #define ORDINAL_NEAR (-100.0)
 #define ORDINAL_INLINE static inline __attribute__((always_inline))
@@ -180,22 +181,6 @@ ORDINAL_INLINE double ordinal_ratio(double n, double d, double reciprocal)
     return m_quotient_unchecked64(n, divisor);
 }
 
-// merit_ordinal_word of each.
-ORDINAL_INLINE void ordinal_words(int32_t dtype, const double *values, uint32_t *words)
-{
-    float rounded[ORDINAL_BLOCK];
-    for (int l = 0; l < ORDINAL_BLOCK; l++) {
-        rounded[l] = m_round32(values[l]);
-    }
-    for (int l = 0; l < ORDINAL_BLOCK && dtype == MERIT_DTYPE_F32; l++) {
-        const uint32_t word = m_bits32(rounded[l]);
-        words[l] = (word & 0x7fffffffu) > 0x7f800000u ? m_bits32(m_nan32()) : word;
-    }
-    for (int l = 0; l < ORDINAL_BLOCK && dtype != MERIT_DTYPE_F32; l++) {
-        words[l] = merit_ordinal_word(dtype, values[l]);
-    }
-}
-
 // One side: `own` against `other`, levels from first on by step. What `other` has in its region at the
 // levels visited before, and h of the present one, is what an `own` level meets.
 ORDINAL_INLINE void ordinal_gradients(const merit_preference_ordinal_args *args, int32_t dtype,
@@ -230,7 +215,7 @@ ORDINAL_INLINE void ordinal_gradients(const merit_preference_ordinal_args *args,
         for (int l = 0; l < ORDINAL_BLOCK; l++) {
             slope[l] = slope[l] == 0.0 ? slope[l] : m_mul64(o->t[l], slope[l]);
         }
-        ordinal_words(dtype, slope, own->grad[k]);
+        preference_words(dtype, slope, own->grad[k]);
     }
 }
 
@@ -238,11 +223,7 @@ ORDINAL_INLINE void ordinal_write_row(const merit_preference_ordinal_args *args,
                                       void *grad, int64_t at, int place, const ordinal_side *s)
 {
     for (int k = 0; k < args->d.num_levels; k++) {
-        if (dtype == MERIT_DTYPE_F32) {
-            ((uint32_t *)grad)[at + k] = s->grad[k][place];
-        } else {
-            ((uint16_t *)grad)[at + k] = (uint16_t)s->grad[k][place];
-        }
+        preference_store_word(dtype, grad, at + k, s->grad[k][place]);
     }
 }
 

@@ -1,0 +1,111 @@
+// preference_list: short lists side by side are what each of them is alone.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "list_random.h"
+
+enum { GROUPS = 53 }; // no multiple of a block
+
+// A permutation of 0 .. n - 1.
+static void shuffle(tk_random *random, int32_t *ranks, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const int j = (int)tk_below(random, i + 1);
+        ranks[i] = ranks[j];
+        ranks[j] = i;
+    }
+}
+
+typedef struct lists {
+    float scores[GROUPS * 33], weight[GROUPS];
+    int32_t ranks[GROUPS * 33], targets[GROUPS];
+} lists;
+
+// Most groups are ordinary; the others have each a thing that a block does not take.
+static lists *make_lists(int n)
+{
+    lists *const l = calloc(1, sizeof *l);
+    tk_random random = {(uint64_t)n};
+    for (int i = 0; i < GROUPS * n; i++) {
+        l->scores[i] = (float)(3 * tk_normal(&random));
+    }
+    for (int g = 0; g < GROUPS; g++) {
+        float *const s = l->scores + g * n;
+        l->weight[g] = 0.25f + (float)tk_uniform(&random);
+        l->targets[g] = (int32_t)tk_below(&random, n);
+        shuffle(&random, l->ranks + g * n, n);
+        switch (g) {
+        case 1: s[n - 1] = -INFINITY; break;
+        case 3: s[0] = NAN; break;
+        case 5: s[1] = 3e38f, s[0] = -3e38f; break;
+        case 7: l->weight[g] = 0, s[0] = NAN; break;
+        case 8: l->weight[g] = -1; break;
+        case 9: l->targets[g] = -100, l->ranks[g * n] = -1; break;
+        case 11: l->targets[g] = n, l->ranks[g * n] = l->ranks[g * n + 1]; break;
+        case 13: memset(s, 0, (size_t)n * sizeof *s); break;
+        case 15: s[0] = -0.0f, s[1] = 0; break;
+        case 17: l->ranks[g * n] += 32; break;
+        case 20: l->ranks[g * n] = -2; break;
+        case 40: s[0] = 1e4f, s[1] = -1e4f; break;
+        default: break;
+        }
+    }
+    return l;
+}
+
+static list_case case_of(const lists *l, const char *preset, int first, int groups, int n)
+{
+    list_case c = list_one(preset, l->scores + first * n, n);
+    c.d.groups.num_groups = groups;
+    c.d.num_items = groups * n;
+    c.io.group_weight = l->weight + first;
+    if (c.d.mode == MERIT_LIST_MODE_PLACKETT_LUCE) c.io.ranks = l->ranks + first * n;
+    if (c.d.mode == MERIT_LIST_MODE_CROSS_ENTROPY) c.io.target_index = l->targets + first;
+    c.outputs = PL_GRAD | PL_GROUP_LOSS | PL_DIAGNOSTICS;
+    return c;
+}
+
+// Options that blocks treat apart.
+static void set_variant(list_case *c, int variant)
+{
+    if (variant & 1) c->d.tau = 0.75f;
+    if (variant & 1) c->d.inner = MERIT_LIST_INNER_MEAN;
+    if (variant & 2) c->in_place = 1;
+    if (variant & 4) c->d.score_dtype = MERIT_DTYPE_BF16;
+    if (variant & 8) c->d.score_dtype = MERIT_DTYPE_F16;
+    if (variant & 8) c->d.score_stride = 2;
+}
+
+TK_TEST(preference_list, short_lists_side_by_side_have_the_bits_of_each_alone)
+{
+    static const int sizes[] = {2, 3, 5, 8, 31, 32, 33};
+    static const char *const presets[] = {"yojo", "plackett_luce"};
+    static const int variants[] = {0, 3, 5, 9};
+    for (int k = 0; k < 7 * 2 * 4; k++) {
+        const int n = sizes[k % 7], variant = variants[k / 14];
+        if (tk->kind == TK_SIMT && k % 5 != 0) continue; // slow there
+        const char *const preset = presets[k / 7 % 2];
+        tk_case("%s of %d, variant %d", preset, n, variant);
+        lists *const l = make_lists(n);
+        list_case whole = case_of(l, preset, 0, GROUPS, n);
+        set_variant(&whole, variant);
+        list_result all = list_run(tk, &whole);
+        const size_t bytes = whole.d.score_dtype == MERIT_DTYPE_F32 ? 4 : 2;
+        uint64_t counted[MERIT_NUM_COUNTERS] = {0};
+        for (int g = 0; g < GROUPS; g++) {
+            list_case alone = case_of(l, preset, g, 1, n);
+            set_variant(&alone, variant);
+            list_result one = list_run(tk, &alone);
+            tk_expect_bits((char *)all.grad_raw + (size_t)(g * n) * bytes, one.grad_raw, n, bytes);
+            tk_expect_bits(all.group_loss + g, one.group_loss, 1, 8);
+            for (int i = 0; i < MERIT_NUM_COUNTERS; i++) {
+                counted[i] += one.diagnostics.count[i];
+            }
+            list_free(&one);
+        }
+        tk_expect_bits(all.diagnostics.count, counted, MERIT_NUM_COUNTERS, 8);
+        list_free(&all);
+        free(l);
+    }
+}
