@@ -54,6 +54,13 @@ static bench_work work(bench_point p)
                         .bytes_written = 4 * items * heads};
 }
 
+// The tokens that are not scored are there too.
+static double memory(bench_point p)
+{
+    const double hidden = element(&p) * (double)(tokens_of(&p) * p.v[AXIS_HIDDEN]);
+    return hidden + work(p).bytes_read + work(p).bytes_written;
+}
+
 // Inputs ------------------------------------------------------------------------------------------
 
 typedef struct generated {
@@ -261,6 +268,7 @@ const bench_op bench_score_forward = {
     .axes = axes,
     .sweeps = sweeps,
     .work = work,
+    .memory = memory,
     .setup = setup,
     .bind = bind,
     .workspace = workspace,

@@ -91,6 +91,9 @@ struct bench_op {
     const bench_sweep *sweeps; // ends with an empty first list
     bench_work (*work)(bench_point point);
 
+    // Bytes of the arrays of a point, where they are more than what a call must move. NULL: as work says.
+    double (*memory)(bench_point point);
+
     // Adds the arrays with bench_add_input and bench_add_output and fills the inputs. False with
     // c->reason: the point is skipped.
     bool (*setup)(bench_case *c);

@@ -56,6 +56,14 @@ static int count_points(const bench_options *o)
     return count;
 }
 
+// Of the arrays of a point.
+static double point_bytes(const bench_point *point)
+{
+    if (point->op->memory != NULL) return point->op->memory(*point);
+    const bench_work work = point->op->work(*point);
+    return work.bytes_read + work.bytes_written;
+}
+
 static int list_points(const bench_options *o)
 {
     for (int i = 0; o->ops[i] != NULL; i++) {
@@ -71,7 +79,7 @@ static int list_points(const bench_options *o)
             char name[BENCH_TEXT];
             if (!point_wanted(o, &point)) continue;
             bench_point_name(&point, name);
-            printf("  %s%s\n", name,
+            printf("  %-40s %10.2f MiB%s\n", name, point_bytes(&point) / 0x1p20,
                    point.flags & BENCH_QUICK  ? "  (quick)"
                    : point.flags & BENCH_FULL ? "  (full)"
                                               : "");
