@@ -9,18 +9,23 @@
 #include "operations.h"
 #include "random.h"
 
-enum { AXIS_PRESET, AXIS_STATES, AXIS_OBJECTIVES, AXIS_ACTIONS, AXIS_LEVELS };
+enum { AXIS_PRESET, AXIS_STATES, AXIS_OBJECTIVES, AXIS_ACTIONS, AXIS_LEVELS, AXIS_PEER };
 enum { AREA = 1, WIN_RATE, ASO };
+enum { LOOP = 1, ARRAYS };
 enum { LEVELS, QD }; // arrays
 
 static const char *const presets[] = {"qd.area", "qd.win_rate", "aso"};
+// The naive peer: one loop over pairs and levels, or whole arrays as array code makes them.
+static const char *const peers[] = {"loop", "arrays"};
 static const bench_axis axes[] = {{"preset", presets}, {"states", NULL}, {"objectives", NULL},
-                                  {"actions", NULL},   {"levels", NULL}, {NULL, NULL}};
+                                  {"actions", NULL},   {"levels", NULL}, {"peer", peers},
+                                  {NULL, NULL}};
 
 static const bench_sweep sweeps[] = {
-    {{{AREA, WIN_RATE, ASO}, {256}, {4}, {16}, {64}}, BENCH_QUICK},
-    {{{AREA}, {4096}, {4}, {16}, {64}}, BENCH_EACH_ISA},
-    {{{AREA}, {64}, {1}, {128}, {200}}, 0},
+    {{{AREA, WIN_RATE, ASO}, {256}, {4}, {16}, {64}, {LOOP}}, BENCH_QUICK},
+    {{{AREA}, {4096}, {4}, {16}, {64}, {LOOP}}, BENCH_EACH_ISA},
+    {{{AREA}, {4096}, {4}, {16}, {64}, {ARRAYS}}, 0},
+    {{{AREA}, {64}, {1}, {128}, {200}, {LOOP}}, 0},
     {{{0}}, 0},
 };
 
@@ -169,6 +174,18 @@ static void peer_rows(void *state, int64_t begin, int64_t end)
 static void peer(const bench_case *c, const bench_buffers *buffers, int num_threads)
 {
     peer_state state = {c, buffers};
+    if (c->point.v[AXIS_PEER] == ARRAYS) {
+        const int64_t preset = c->point.v[AXIS_PRESET], A = c->point.v[AXIS_ACTIONS];
+        bench_broadcast whole = {.levels = buffers->array[LEVELS],
+                                 .qd = buffers->array[QD],
+                                 .num_actions = A,
+                                 .num_levels = c->point.v[AXIS_LEVELS],
+                                 .power = preset == AREA  ? 1
+                                          : preset == ASO ? 2
+                                                          : 0};
+        bench_parallel(num_threads, num_rows(c->point) / A, 1, bench_dominance_broadcast, &whole);
+        return;
+    }
     bench_parallel(num_threads, num_rows(c->point), c->point.v[AXIS_ACTIONS], peer_rows, &state);
 }
 
