@@ -48,30 +48,25 @@ DOM_INLINE dominance_means dominance_compare_means(const merit_dominance_compare
     const dom_d zero = {0.0};
     const int negative = merit_dominance_is_negative(c, m);
     dominance_means r;
-    union {
-        dom_i both;
-        int32_t element[DOM_WIDTH];
-    } turn;
     for (int half = 0; half < 2; half++) {
         const dom_d apart = sum_a - dom_load64(sums + half * DOM_HALF);
         const dom_d difference = negative ? -apart : apart;
         r.larger[half] = difference > zero;
         r.distance[half] = dom_select64(r.larger[half], difference, -difference);
         if (place < (half + 1) * DOM_HALF - 1) { // equal means: the lower index
+            dom_l later;
             for (int j = 0; j < DOM_HALF; j++) {
-                const int64_t later = place < half * DOM_HALF + j ? -1 : 0;
-                r.larger[half][j] |= difference[j] == 0.0 ? later : 0;
+                later[j] = place < half * DOM_HALF + j ? -1 : 0;
             }
-        }
-        for (int j = 0; j < DOM_HALF; j++) {
-            // a larger: its violation is the sum of -d
-            const int minus = negative ? !r.larger[half][j] : r.larger[half][j] != 0;
-            turn.element[half * DOM_HALF + j] = minus ? INT32_MIN : 0;
+            r.larger[half] |= later & (difference == zero);
         }
     }
+    // a larger: its violation is the sum of -d
+    const dom_i larger = dom_narrow(r.larger[0], r.larger[1]);
+    const dom_i turn = (negative ? ~larger : larger) & ((dom_i){0} + INT32_MIN);
     r.violation = weights == NULL
-                      ? dominance_violation(row, columns, weights, c->num_levels, 0, turn.both)
-                      : dominance_violation(row, columns, weights, c->num_levels, 1, turn.both);
+                      ? dominance_violation(row, columns, weights, c->num_levels, 0, turn)
+                      : dominance_violation(row, columns, weights, c->num_levels, 1, turn);
     return r;
 }
 

@@ -122,26 +122,19 @@ static inline void dominance_load_block(const dominance_slot *s, int first, cons
     dom_columns(rows, s->c->num_levels, columns);
 }
 
-// Sums and flags of the rows of a block.
-static inline void dominance_describe_block(const dominance_slot *s, const float *columns,
-                                            double sums[DOM_WIDTH], uint32_t flags[DOM_WIDTH])
+DOM_INLINE void dominance_sum_block(const float *columns, const float *weights, int levels,
+                                    int weighted, double sums[DOM_WIDTH])
 {
-    const int levels = s->c->num_levels;
     dom_d low[4] = {{0.0}};
     dom_d high[4] = {{0.0}};
-    dom_i odd = {0}; // an infinity or NaN
-    dom_i falls = {0};
-    dom_f before = dom_load(columns);
-    const dom_f zero = {0.0f};
-#define DOMINANCE_STEP(lane, n)                                            \
-    {                                                                      \
-        const dom_f level = dom_load(columns + (int64_t)(n)*DOM_WIDTH);    \
-        const double w = s->weights == NULL ? 1.0 : (double)s->weights[n]; \
-        low[lane] += w * dom_widen(level, 0);                              \
-        high[lane] += w * dom_widen(level, 1);                             \
-        odd |= level * zero != zero;                                       \
-        falls |= level < before;                                           \
-        before = level;                                                    \
+#define DOMINANCE_STEP(lane, n)                                         \
+    {                                                                   \
+        const dom_f level = dom_load(columns + (int64_t)(n)*DOM_WIDTH); \
+        const dom_d below = dom_widen(level, 0);                        \
+        const dom_d above = dom_widen(level, 1);                        \
+        const double w = weighted ? (double)weights[n] : 1.0;           \
+        low[lane] += weighted ? w * below : below;                      \
+        high[lane] += weighted ? w * above : above;                     \
     }
     int n = 0;
     for (; n + 4 <= levels; n += 4) {
@@ -156,9 +149,37 @@ static inline void dominance_describe_block(const dominance_slot *s, const float
 #undef DOMINANCE_STEP
     dom_store64(sums, (low[0] + low[1]) + (low[2] + low[3]));
     dom_store64(sums + DOM_HALF, (high[0] + high[1]) + (high[2] + high[3]));
+}
+
+// Elements whose levels fall somewhere, for comparisons that need rising rows.
+static inline dom_i dominance_find_falls(const merit_dominance_compare *c, const float *columns)
+{
+    dom_i falls = {0};
+    dom_f before = dom_load(columns);
+    for (int n = 1; c->expects_order && n < c->num_levels; n++) {
+        const dom_f level = dom_load(columns + (int64_t)n * DOM_WIDTH);
+        falls |= level < before;
+        before = level;
+    }
+    return falls;
+}
+
+// Sums and flags of the rows of a block. Levels are looked at one by one only where a sum is no number:
+// finite levels and weights of binary32 have finite sums in binary64.
+static inline void dominance_describe_block(const dominance_slot *s, const float *columns,
+                                            double sums[DOM_WIDTH], uint32_t flags[DOM_WIDTH])
+{
+    const int levels = s->c->num_levels;
+    if (s->weights == NULL) {
+        dominance_sum_block(columns, NULL, levels, 0, sums);
+    } else {
+        dominance_sum_block(columns, s->weights, levels, 1, sums);
+    }
+    const dom_i falls = dominance_find_falls(s->c, columns);
     for (int j = 0; j < DOM_WIDTH; j++) {
-        flags[j] = s->c->expects_order && falls[j] ? MERIT_DOMINANCE_ROW_UNSORTED : 0;
-        for (int n = 0; odd[j] && n < levels; n++) {
+        const int odd = !(sums[j] - sums[j] == 0.0); // a NaN or an infinity among the levels
+        flags[j] = falls[j] ? MERIT_DOMINANCE_ROW_UNSORTED : 0;
+        for (int n = 0; odd && n < levels; n++) {
             const float level = columns[(int64_t)n * DOM_WIDTH + j];
             flags[j] |= merit_dominance_level_flags(s->c, level, level);
         }

@@ -111,10 +111,7 @@ DOM_INLINE void dominance_decide_means(const merit_dominance_subset_args *args, 
     const dom_d zero = {0.0};
     const double theta = (double)args->theta[m];
     const double eta = (double)args->eta[m];
-    union {
-        dom_i all;
-        int32_t element[DOM_WIDTH];
-    } won, lost;
+    dom_l won[2], lost[2];
     for (int half = 0; half < 2; half++) {
         const dom_d loss = dom_widen(means->violation, half);
         const dom_d distance = means->distance[half];
@@ -126,15 +123,11 @@ DOM_INLINE void dominance_decide_means(const merit_dominance_subset_args *args, 
         } else {
             clear &= (1.0 - theta) * gain >= theta * loss;
         }
-        const dom_l a_wins = clear & means->larger[half];
-        const dom_l b_wins = clear & ~means->larger[half];
-        for (int j = 0; j < DOM_HALF; j++) {
-            won.element[half * DOM_HALF + j] = (int32_t)a_wins[j];
-            lost.element[half * DOM_HALF + j] = (int32_t)b_wins[j];
-        }
+        won[half] = clear & means->larger[half];
+        lost[half] = clear & ~means->larger[half];
     }
-    *ahead = won.all;
-    *behind = lost.all;
+    *ahead = dom_narrow(won[0], won[1]);
+    *behind = dom_narrow(lost[0], lost[1]);
 }
 
 // a against the block under the objective: who beats whom.

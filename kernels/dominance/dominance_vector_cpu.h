@@ -150,6 +150,42 @@ DOM_INLINE dom_d dom_select64(dom_l mask, dom_d yes, dom_d no)
     return (dom_d)((mask & (dom_l)yes) | (~mask & (dom_l)no));
 }
 
+// Masks of both halves as one.
+DOM_INLINE dom_i dom_narrow(dom_l low, dom_l high)
+{
+#if defined(__AVX512F__)
+    return (dom_i)_mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32((__m512i)low)),
+                                     _mm512_cvtepi64_epi32((__m512i)high), 1);
+#elif defined(__AVX2__)
+    // the low words of both, by 128 bits: 0 1 4 5 | 2 3 6 7
+    const __m256 words = _mm256_shuffle_ps((__m256)low, (__m256)high, 0x88);
+    return (dom_i)_mm256_permute4x64_epi64(_mm256_castps_si256(words), 0xd8);
+#else
+    dom_i r;
+    for (int i = 0; i < DOM_HALF; i++) {
+        r[i] = (int32_t)low[i];
+        r[DOM_HALF + i] = (int32_t)high[i];
+    }
+    return r;
+#endif
+}
+
+// Bit j: element j of the mask.
+DOM_INLINE uint32_t dom_bits(dom_i mask)
+{
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask);
+#elif defined(__AVX2__)
+    return (uint32_t)_mm256_movemask_ps((__m256)mask);
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < DOM_WIDTH; i++) {
+        bits |= (uint32_t)(mask[i] & 1) << i;
+    }
+    return bits;
+#endif
+}
+
 // Levels of DOM_WIDTH rows side by side: columns[n * DOM_WIDTH + j] = rows[j][n].
 static inline void dom_columns(const float *const *rows, int levels, float *columns)
 {
