@@ -102,6 +102,12 @@ static inline const float *dominance_row(const dominance_slot *s, int a, float *
     return buffer;
 }
 
+// Whether dominance_row needs no buffer.
+static inline int dominance_has_rows(const dominance_slot *s)
+{
+    return s->direct || s->c->sort_levels;
+}
+
 static inline float *dominance_buffer(const dominance_slot *s, int i)
 {
     return s->rows + (int64_t)(i + 1) * s->c->num_levels;

@@ -2,8 +2,8 @@
 #ifndef MERIT_DOMINANCE_STATE_CPU_H
 #define MERIT_DOMINANCE_STATE_CPU_H
 
+#include "dominance_lanes_cpu.h"
 #include "dominance_means_cpu.h"
-#include "dominance_rows_cpu.h"
 #include "dominance_subset.h"
 
 typedef struct dominance_state {
@@ -14,6 +14,7 @@ typedef struct dominance_state {
     int words;
     uint32_t valid[MERIT_DOMINANCE_MAX_WORDS];
     uint32_t flags; // MERIT_DOMINANCE_FLAG_ bits
+    uint32_t made; // objectives whose resident columns are those of the state
 } dominance_state;
 
 // What a comparison of all pairs of a set finds.
@@ -40,12 +41,50 @@ static inline float *dominance_columns_place(const dominance_state *t, int block
     return t->s.columns + (t->args->resident ? at * c->num_levels * DOM_WIDTH : 0);
 }
 
-// The columns of a block: kept since dominance_describe_state, or made again.
-static inline const float *dominance_columns(const dominance_state *t, int block)
+// The columns of a block under the objective: kept once made, where they stay.
+static inline const float *dominance_columns(dominance_state *t, int block)
 {
-    float *const columns = dominance_columns_place(t, block);
-    if (!t->args->resident) dominance_load_block(&t->s, block, t->valid, columns);
-    return columns;
+    const int A = t->args->c.num_actions;
+    if (!t->args->resident) {
+        dominance_load_block(&t->s, block, t->valid, dominance_columns_place(t, block));
+    } else if ((t->made >> t->s.objective & 1u) == 0) {
+        for (int b = 0; b < A; b += DOM_WIDTH) {
+            dominance_load_block(&t->s, b, t->valid, dominance_columns_place(t, b));
+        }
+        t->made |= 1u << t->s.objective;
+    }
+    return dominance_columns_place(t, block);
+}
+
+// Sums and flags of the rows of the objective, from their columns; the unsorted ones.
+static inline uint64_t dominance_describe_columns(dominance_state *t, double *sums, uint32_t *flags)
+{
+    const int A = t->args->c.num_actions;
+    uint64_t unsorted = 0;
+    for (int block = 0; block < A; block += DOM_WIDTH) {
+        double block_sums[DOM_WIDTH];
+        uint32_t block_flags[DOM_WIDTH];
+        const int count = A - block < DOM_WIDTH ? A - block : DOM_WIDTH;
+        dominance_describe_block(&t->s, dominance_columns(t, block), block_sums, block_flags);
+        for (int j = 0; j < count; j++) {
+            sums[block + j] = t->s.bad_weights ? m_nan64() : block_sums[j];
+            flags[block + j] = block_flags[j];
+            unsorted += (block_flags[j] & MERIT_DOMINANCE_ROW_UNSORTED) != 0;
+        }
+    }
+    return unsorted;
+}
+
+// The same from the rows themselves, for comparisons that may do without columns: rows may fall.
+static inline void dominance_describe_rows(const dominance_state *t, double *sums, uint32_t *flags)
+{
+    for (int a = 0; a < t->args->c.num_actions; a++) {
+        sums[a] = 0.0;
+        flags[a] = 0;
+        if (!merit_dominance_has(t->valid, a)) continue;
+        dominance_describe_row(&t->s, dominance_row(&t->s, a, NULL), &sums[a], &flags[a]);
+        if (t->s.bad_weights) sums[a] = m_nan64();
+    }
 }
 
 // Reads every valid action once: sums and flags of all rows.
@@ -53,7 +92,9 @@ static inline void dominance_describe_state(dominance_state *t)
 {
     const merit_dominance_compare *const c = &t->args->c;
     const int A = c->num_actions;
+    const int by_rows = c->by_means && dominance_has_rows(&t->s);
     uint64_t unsorted = 0;
+    t->made = 0;
     for (int m = 0; m < c->num_objectives; m++) {
         dominance_set_objective(t, m);
         double *const sums = t->s.sums + (int64_t)m * A;
@@ -61,18 +102,10 @@ static inline void dominance_describe_state(dominance_state *t)
         for (int a = 0; c->sort_levels && a < A; a++) {
             if (merit_dominance_has(t->valid, a)) dominance_sort_row(&t->s, a);
         }
-        for (int block = 0; block < A; block += DOM_WIDTH) {
-            double block_sums[DOM_WIDTH];
-            uint32_t block_flags[DOM_WIDTH];
-            const int count = A - block < DOM_WIDTH ? A - block : DOM_WIDTH;
-            float *const columns = dominance_columns_place(t, block);
-            dominance_load_block(&t->s, block, t->valid, columns);
-            dominance_describe_block(&t->s, columns, block_sums, block_flags);
-            for (int j = 0; j < count; j++) {
-                sums[block + j] = t->s.bad_weights ? m_nan64() : block_sums[j];
-                flags[block + j] = block_flags[j];
-                unsorted += (block_flags[j] & MERIT_DOMINANCE_ROW_UNSORTED) != 0;
-            }
+        if (by_rows) {
+            dominance_describe_rows(t, sums, flags);
+        } else {
+            unsorted += dominance_describe_columns(t, sums, flags);
         }
     }
     m_count(c->diagnostics, MERIT_COUNTER_UNSORTED, unsorted);
@@ -201,6 +234,12 @@ static inline void dominance_note(dominance_state *t, merit_dominance_rule rule,
     }
 }
 
+static inline void dominance_clear_findings(const dominance_state *t, dominance_findings *f)
+{
+    memset(f->beaten, 0, (size_t)t->words * sizeof *f->beaten);
+    memset(f->beaten_under, 0, (size_t)t->args->c.num_actions * sizeof *f->beaten_under);
+}
+
 // Compares all pairs of the set under the objectives.
 static inline void dominance_compare_set(dominance_state *t, const uint32_t *set,
                                          uint32_t objectives, int with_matrix,
@@ -209,8 +248,7 @@ static inline void dominance_compare_set(dominance_state *t, const uint32_t *set
     const merit_dominance_compare *const c = &t->args->c;
     const merit_dominance_rule rule = merit_dominance_rule_of(t->args, objectives);
     const int A = c->num_actions;
-    memset(f->beaten, 0, sizeof f->beaten);
-    memset(f->beaten_under, 0, (size_t)A * sizeof *f->beaten_under);
+    dominance_clear_findings(t, f);
     if (with_matrix) memset(t->matrix, 0, (size_t)A * (size_t)t->words * sizeof *t->matrix);
     for (int block = 0; block < A; block += DOM_WIDTH) {
         const dom_i members = dominance_members(set, A, block);

@@ -2,7 +2,7 @@
 // of pairs at a time. Bound by the arithmetic of the comparisons.
 #include "../backend.h"
 #include "../core/parallel.h"
-#include "dominance_state_cpu.h"
+#include "dominance_order_cpu.h"
 
 // Sets --------------------------------------------------------------------------------------------
 
@@ -144,7 +144,7 @@ static void run_class(dominance_state *t, uint32_t objectives, const uint32_t *s
     const int A = args->c.num_actions;
     dominance_findings f;
     int cycle = 0;
-    dominance_compare_set(t, set, objectives, 0, &f);
+    dominance_settle(t, set, objectives, &f);
     for (int w = 0; w < t->words; w++) {
         kept[w] = set[w] & ~f.beaten[w];
     }
