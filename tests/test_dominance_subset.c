@@ -78,9 +78,10 @@ TK_TEST(dominance_subset, agrees_with_the_oracle_over_options)
     enum { MOST = 3 * 4 * 40 * 9 };
     static float q[MOST];
     static uint8_t valid[3 * 40];
+    static float weights[3 * 9];
     tk_random random = {11};
     int64_t compared = 0, states = 0;
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < 90; round++) {
         const int B = 3, M = 1 + (int)tk_below(&random, 4), N = 1 + (int)tk_below(&random, 9);
         const int A = round % 6 == 5 ? 40 : 1 + (int)tk_below(&random, 12);
         const int sorted = tk_chance(&random, .7);
@@ -122,6 +123,10 @@ TK_TEST(dominance_subset, agrees_with_the_oracle_over_options)
         c.d.drop_nan = tk_chance(&random, .5);
         c.d.sort_levels = !sorted;
         if (tk_chance(&random, .7)) c.valid = valid;
+        for (int i = 0; i < B * N; i++)
+            weights[i] = (float)tk_below(&random, 5) / 8;
+        if (tk_chance(&random, .4)) c.weights = weights;
+        if (c.weights != NULL && tk_chance(&random, .5)) c.d.weights_stride_state = N;
         if (c.d.pick == MERIT_DOMINANCE_PICK_RANDOM) c.random = words;
         tk_case("round %d", round);
         compared += subset_check(tk, &c);

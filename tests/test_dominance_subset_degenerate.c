@@ -140,6 +140,15 @@ TK_TEST(dominance_subset_degenerate, unsorted_levels_and_bad_weights_compare_not
         TK_EXPECT(r.diagnostics.count[MERIT_COUNTER_BAD_WEIGHT] == 1, "counter");
         subset_free(&r);
     }
+    weights[N + 1] = INFINITY; // no weight is bad, but no mean is finite: nothing can be ordered
+    for (int power = 0; power < 3; power++) {
+        subset_case c = subset_make(NULL, q, 2, 1, A, N);
+        c.weights = weights, c.d.weights_stride_state = N, c.d.power = power;
+        subset_result r = subset_run(tk, &c);
+        TK_EXPECT(r.final[0] == 16 && r.final[1] == 31 && r.flags[1] == 0, "power %d keeps %x, %u",
+                  power, r.final[1], r.flags[1]);
+        subset_free(&r);
+    }
     memset(weights, 0, sizeof weights); // nothing counts: nothing is beaten
     subset_case c = subset_make(NULL, q, 2, 1, A, N);
     c.weights = weights, c.d.weights_stride_state = N;

@@ -43,6 +43,40 @@ static void finish_by_means(const merit_dominance_compare *c, const dominance_me
     memcpy(r->gain_turned, &turned32, sizeof turned32);
 }
 
+// Of pairs that are all defined, from sums of both sides.
+static void finish_by_sums(const merit_dominance_compare *c, int m, const dominance_sums *sums,
+                           int wants_gain, int wants_turned, block_results *r)
+{
+    const int negative = merit_dominance_is_negative(c, m);
+    const int halves = merit_dominance_halves_ties(c);
+    const dom_d zero = {0.0};
+    dom_d gain[2], loss[2], qd[2], turned[2];
+    for (int half = 0; half < 2; half++) {
+        const dom_d more = dom_load64(sums->more + half * DOM_HALF);
+        const dom_d less = dom_load64(sums->less + half * DOM_HALF);
+        const dom_d tie = dom_load64(sums->tie + half * DOM_HALF);
+        gain[half] = negative ? less : more;
+        loss[half] = negative ? more : less;
+        const dom_d won = halves ? gain[half] + 0.5 * tie : gain[half];
+        const dom_d lost = halves ? loss[half] + 0.5 * tie : loss[half];
+        const dom_d total = won + lost;
+        const dom_l none = total == zero;
+        qd[half] = dom_select64(none, dom_splat64(0.5), won / total);
+        turned[half] = dom_select64(none, dom_splat64(0.5), lost / total);
+    }
+    const dom_f qd32 = dom_round(qd[0], qd[1]);
+    memcpy(r->qd, &qd32, sizeof qd32);
+    if (wants_turned) {
+        const dom_f turned32 = dom_round(turned[0], turned[1]);
+        memcpy(r->qd_turned, &turned32, sizeof turned32);
+    }
+    if (!wants_gain) return;
+    const dom_f gain32 = dom_round(gain[0] / c->unit, gain[1] / c->unit);
+    const dom_f loss32 = dom_round(loss[0] / c->unit, loss[1] / c->unit);
+    memcpy(r->gain, &gain32, sizeof gain32);
+    memcpy(r->gain_turned, &loss32, sizeof loss32);
+}
+
 static void finish(const merit_dominance_compare *c, const dominance_slot *s,
                    const dominance_sums *sums, int a, int block, block_results *r)
 {
@@ -106,7 +140,11 @@ static void run_block(const merit_dominance_pairwise_args *args, dominance_slot 
         } else {
             dominance_block_sums(c, s->objective, row, s->columns, s->weights,
                                  (both & MERIT_DOMINANCE_ROW_INF) != 0, &compared);
-            finish(c, s, &compared, a, block, &r);
+            if (both == 0 && !s->bad_weights && !c->by_means) {
+                finish_by_sums(c, s->objective, &compared, args->gain != NULL, a < block, &r);
+            } else {
+                finish(c, s, &compared, a, block, &r);
+            }
         }
         if (a >= block) {
             r.qd[a - block] = 0.5f;

@@ -163,6 +163,39 @@ DOM_INLINE void dominance_decide_means(const merit_dominance_subset_args *args, 
     *behind = dom_narrow(lost[0], lost[1]);
 }
 
+// merit_dominance_beats for half of a vector of pairs that are all defined.
+DOM_INLINE dom_l dominance_beats_half(const merit_dominance_compare *c, double theta, double eta,
+                                      dom_d gain, dom_d loss, dom_d tie)
+{
+    const dom_d zero = {0.0};
+    const dom_d ahead = gain - loss;
+    dom_l beats = (ahead > zero) & (gain < dom_splat64(m_inf64()));
+    if (eta > 0.0) beats &= ahead > dom_splat64(eta * c->unit);
+    if (merit_dominance_halves_ties(c))
+        return beats & (gain + 0.5 * tie >= theta * ((gain + loss) + tie));
+    if (theta == 1.0) return beats & (loss == zero);
+    return beats & ((1.0 - theta) * gain >= theta * loss);
+}
+
+// Elements whose pair is decided from sums of both sides.
+DOM_INLINE void dominance_decide_sums(const merit_dominance_subset_args *args, int m,
+                                      const dominance_sums *sums, dom_i *ahead, dom_i *behind)
+{
+    const int negative = merit_dominance_is_negative(&args->c, m);
+    const double theta = (double)args->theta[m], eta = (double)args->eta[m];
+    dom_l won[2], lost[2];
+    for (int half = 0; half < 2; half++) {
+        const dom_d more = dom_load64(sums->more + half * DOM_HALF);
+        const dom_d less = dom_load64(sums->less + half * DOM_HALF);
+        const dom_d tie = dom_load64(sums->tie + half * DOM_HALF);
+        const dom_d gain = negative ? less : more, loss = negative ? more : less;
+        won[half] = dominance_beats_half(&args->c, theta, eta, gain, loss, tie);
+        lost[half] = dominance_beats_half(&args->c, theta, eta, loss, gain, tie);
+    }
+    *ahead = dom_narrow(won[0], won[1]);
+    *behind = dom_narrow(lost[0], lost[1]);
+}
+
 // a against the block under the objective: who beats whom.
 static inline void dominance_decide(const dominance_state *t, int a, int block,
                                     const float *columns, const float *row, dom_i *ahead,
@@ -185,6 +218,10 @@ static inline void dominance_decide(const dominance_state *t, int a, int block,
     dominance_sums sums;
     dominance_block_sums(c, m, row, columns, t->s.weights, (seen & MERIT_DOMINANCE_ROW_INF) != 0,
                          &sums);
+    if (!c->by_means && seen == 0 && !t->s.bad_weights) {
+        dominance_decide_sums(t->args, m, &sums, ahead, behind);
+        return;
+    }
     *ahead = *behind = (dom_i){0};
     for (int j = 0; j < DOM_WIDTH && block + j < c->num_actions; j++) {
         const merit_dominance_pair p = dominance_pair_of(t, &sums, a, block, j);
