@@ -88,7 +88,7 @@ static merit_status check_inputs(merit_context *ctx, const merit_score_readout_d
     MERIT_TRY(check_kind(ctx, io->level_values, "level_values", levels));
     MERIT_TRY(
         check_kind(ctx, io->level_weights, "level_weights", d->kind == MERIT_READOUT_QUANTILE));
-    MERIT_REQUIRE(ctx, io->level_index != NULL || d->num_logits == d->num_columns || !levels,
+    MERIT_REQUIRE(ctx, io->level_index != NULL || d->num_logits == d->num_columns,
                   "num_logits is %d, but level_index is NULL: expected num_columns, which is %d",
                   (int)d->num_logits, (int)d->num_columns);
     return MERIT_STATUS_OK;

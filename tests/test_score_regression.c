@@ -261,33 +261,64 @@ TK_TEST(score_regression, matches_a_plain_loop)
     check(tk, 3, 300, 101);
 }
 
-TK_TEST(score_regression, mistakes_are_named)
+// Properties --------------------------------------------------------------------------------------
+
+// Labels of one head alone: the loss, gradients and norm of that head by itself.
+TK_TEST(score_regression, a_head_with_the_only_labels_is_that_head_alone)
 {
-    static const char *const words[] = {"num_rows|-1",          "num_heads|0",    "link|3",
-                                        "huber_delta",          "reduction|5",    "score_stride|1",
-                                        "denominators is NULL", "labels is NULL", "half|2"};
-    for (int i = 0; i < 9; i++) {
-        regression c = make(hand_scores, hand_labels, 2, 3);
-        switch (i) {
-        case 0: c.d.num_rows = -1; break;
-        case 1: c.d.num_heads = 0; break;
-        case 2: c.d.link = 3; break;
-        case 3: c.d.huber_delta = 0; break;
-        case 4: c.d.reduction = 5; break;
-        case 5: c.d.score_stride = 1; break;
-        case 6: c.d.reduction = MERIT_REGRESSION_GIVEN; break;
-        case 7: c.labels = NULL; break;
-        default: c.d.half = 2; break;
-        }
-        const merit_score_regression_io io = {.struct_size = sizeof io,
-                                              .scores = tk_input(tk, hand_scores, 6, 4),
-                                              .labels = tk_input(tk, c.labels, 6, 4)};
-        void *const workspace = tk_workspace(tk, 1 << 14);
-        tk_expect_rejected(tk->ctx,
-                           merit_score_regression(tk->ctx, &c.d, &io, workspace, 1 << 14, NULL),
-                           MERIT_STATUS_INVALID_ARGUMENT, words[i]);
-        tk_release(tk);
+    enum { P = 2100, K = 3 };
+    tk_random random = {.state = 6};
+    float *const scores = score_random_values(&random, P * K);
+    float *const labels = calloc(P * K, sizeof *labels);
+    float *const one_score = calloc(P, sizeof *one_score);
+    float *const one_label = calloc(P, sizeof *one_label);
+    for (int64_t i = 0; i < P * K; i++) {
+        labels[i] = i % K == 1 && !tk_chance(&random, .2) ? (float)tk_uniform(&random) : NAN;
+        if (i % K == 1) one_score[i / K] = scores[i], one_label[i / K] = labels[i];
     }
+    for (int32_t link = 0; link < 3; link++) {
+        for (int32_t reduction = 0; reduction < 4; reduction++) {
+            regression all = make(scores, labels, P, K), alone = make(one_score, one_label, P, 1);
+            all.d.link = alone.d.link = link;
+            all.d.reduction = alone.d.reduction = reduction;
+            regression_result a = run(tk, &all), b = run(tk, &alone);
+            tk_expect_bits(&a.loss, &b.loss, 1, 8);
+            tk_expect_bits(&a.head_loss[1], b.head_loss, 1, 8);
+            tk_expect_bits(&a.norm[1], b.norm, 1, 8);
+            TK_EXPECT(a.count[1] == b.count[0] && a.count[0] == 0, "counts");
+            for (int64_t p = 0; p < P; p++) {
+                tk_expect_bits(&a.grad[p * K + 1], &b.grad[p], 1, 8);
+            }
+            release(&a), release(&b);
+        }
+    }
+    free(scores), free(labels), free(one_score), free(one_label);
+}
+
+// Under a given denominator a gradient depends on its own entry alone.
+TK_TEST(score_regression, gradients_do_not_depend_on_their_batch)
+{
+    enum { P = 37, K = 2 };
+    tk_random random = {.state = 7};
+    float *const scores = score_random_values(&random, P * K);
+    float *const labels = score_random_values(&random, P * K);
+    const double given[K] = {37, 12.5};
+    regression c = make(scores, labels, P, K);
+    c.d.reduction = MERIT_REGRESSION_GIVEN;
+    c.d.link = MERIT_REGRESSION_HUBER;
+    c.denominators = given;
+    regression_result whole = run(tk, &c);
+    for (int64_t first = 0; first < P; first += 9) {
+        const int64_t count = P - first < 9 ? P - first : 9;
+        regression part = c;
+        part.d.num_rows = count;
+        part.scores = scores + first * K, part.labels = labels + first * K;
+        regression_result r = run(tk, &part);
+        tk_expect_bits(r.grad, whole.grad + first * K, count * K, 8);
+        release(&r);
+    }
+    release(&whole);
+    free(scores), free(labels);
 }
 
 // score_finish ------------------------------------------------------------------------------------
@@ -353,7 +384,7 @@ TK_TEST(score_finish, shards_give_the_bits_of_one_rank)
     free(hidden), free(weight);
 }
 
-TK_TEST(score_finish, mistakes_are_named_and_positions_without_a_token_keep_their_value)
+TK_TEST(score_finish, positions_without_a_token_keep_their_value)
 {
     merit_score_finish_desc d;
     merit_score_finish_desc_init(&d, sizeof d);
@@ -361,25 +392,15 @@ TK_TEST(score_finish, mistakes_are_named_and_positions_without_a_token_keep_thei
     const int64_t found[4] = {7, MERIT_POSITION_EMPTY, MERIT_POSITION_MASKED, MERIT_POSITION_BAD};
     d.num_positions = 4;
     d.empty_value = -5;
-    merit_score_finish_io io = {.struct_size = sizeof io,
-                                .tile_sums = tk_input(tk, tiles, 4, 8),
-                                .found_positions = tk_input(tk, found, 4, 8),
-                                .scores = tk_output(tk, 4, 4)};
+    const merit_score_finish_io io = {.struct_size = sizeof io,
+                                      .tile_sums = tk_input(tk, tiles, 4, 8),
+                                      .found_positions = tk_input(tk, found, 4, 8),
+                                      .scores = tk_output(tk, 4, 4)};
     tk_expect_ok(tk->ctx, merit_score_finish(tk->ctx, &d, &io, NULL, 0, NULL));
     float scores[4];
     tk_read(tk, io.scores, scores, 4, 4);
     double *const wide = score_widened(scores, 4);
     tk_expect_close(wide, ((double[]){1, -5, 0, NAN}), 4, 0, 0);
     free(wide);
-    merit_score_finish_desc bad = d;
-    bad.num_tiles = 0;
-    tk_expect_rejected(tk->ctx, merit_score_finish(tk->ctx, &bad, &io, NULL, 0, NULL),
-                       MERIT_STATUS_INVALID_ARGUMENT, "num_tiles|0");
-    bad = d, bad.routed = 1;
-    tk_expect_rejected(tk->ctx, merit_score_finish(tk->ctx, &bad, &io, NULL, 0, NULL),
-                       MERIT_STATUS_INVALID_ARGUMENT, "route is NULL");
-    io.tile_sums = NULL;
-    tk_expect_rejected(tk->ctx, merit_score_finish(tk->ctx, &d, &io, NULL, 0, NULL),
-                       MERIT_STATUS_INVALID_ARGUMENT, "tile_sums is NULL");
     tk_release(tk);
 }
