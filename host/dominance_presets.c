@@ -129,3 +129,24 @@ static const struct dominance_subset_row {
 const merit_dominance_subset_desc merit_dominance_subset_defaults = {SUBSET};
 
 PRESET_FUNCTIONS(dominance_subset, measure, drop_nan, subset_presets)
+
+// dominance_quantile_huber ------------------------------------------------------------------------
+
+#define HUBER                                                                                      \
+    .struct_size = sizeof(merit_dominance_quantile_huber_desc), .num_levels = 1, .num_targets = 1, \
+    .denominator = NAN, .kappa = 1.0f, .divide_by_kappa = 1,                                       \
+    .level_reduction = MERIT_DOMINANCE_LEVELS_SUM
+
+static const struct dominance_quantile_huber_row {
+    const char *name;
+    merit_dominance_quantile_huber_desc options;
+} huber_presets[] = {
+    {.name = "iqn", .options = {HUBER}},
+    {.name = "qr_dqn", .options = {HUBER, .divide_by_kappa = 0}},
+    {.name = "tqc", .options = {HUBER, .level_reduction = MERIT_DOMINANCE_LEVELS_MEAN}},
+    {.name = "pinball", .options = {HUBER, .kappa = 0.0f}},
+};
+
+const merit_dominance_quantile_huber_desc merit_dominance_quantile_huber_defaults = {HUBER};
+
+PRESET_FUNCTIONS(dominance_quantile_huber, kappa, level_reduction, huber_presets)

@@ -3,9 +3,11 @@
 #define MERIT_DOMINANCE_PRESETS_H
 
 #include <merit/dominance.h>
+#include <merit/dominance_quantile.h>
 
 // What the desc_init functions write; struct_size is that of this library.
 extern const merit_dominance_pairwise_desc merit_dominance_pairwise_defaults;
 extern const merit_dominance_subset_desc merit_dominance_subset_defaults;
+extern const merit_dominance_quantile_huber_desc merit_dominance_quantile_huber_defaults;
 
 #endif

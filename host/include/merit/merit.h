@@ -9,6 +9,7 @@
 #include "advantage.h"
 #include "context.h"
 #include "dominance.h"
+#include "dominance_quantile.h"
 #include "policy.h"
 #include "policy_loss.h"
 #include "preference.h"
