@@ -13,8 +13,8 @@ typedef merit_dominance_quantile_huber_args Args;
 
 constexpr int kThreads = kTeamBlock;
 constexpr int kWarps = kThreads / kWarpSize;
-constexpr int kBlocksPerSm = 8; // of 256 threads: a full multiprocessor of 2048
-constexpr int kSharedTargets = 4096; // floats of a block: 8 blocks of 16 KB fit a multiprocessor
+constexpr int kBlocksPerSm = 4; // of 256 threads with 64 registers
+constexpr int kSharedTargets = 4096; // floats of a block
 constexpr int kLanes = MERIT_HUBER_LANES;
 
 // Threads of a row: a power of two.

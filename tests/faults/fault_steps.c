@@ -506,6 +506,26 @@ static merit_status keep_unbeaten(fault_world *w)
     return merit_dominance_subset(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
 }
 
+static merit_status quantile_losses(fault_world *w)
+{
+    merit_dominance_quantile_huber_desc desc;
+    merit_dominance_quantile_huber_desc_init(&desc, sizeof desc);
+    desc.num_rows = 8;
+    desc.num_levels = 8;
+    desc.num_targets = 8;
+    const merit_dominance_quantile_huber_io io = {.struct_size = sizeof io,
+                                                  .quantiles = w->rewards,
+                                                  .tau = w->rewards,
+                                                  .targets = w->rewards,
+                                                  .loss = w->loss,
+                                                  .grad_quantiles = w->advantages,
+                                                  .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_dominance_quantile_huber_workspace(w->ctx, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_dominance_quantile_huber(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -543,6 +563,7 @@ const fault_step fault_steps[] = {
     {"merit_score_regression", "labels", regression, 0},
     {"merit_dominance_pairwise", "pairs of actions", compare_returns, 0},
     {"merit_dominance_subset", "actions of two objectives", keep_unbeaten, 0},
+    {"merit_dominance_quantile_huber", "losses and gradients", quantile_losses, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

@@ -20,9 +20,11 @@ import golden_bits_list
 import golden_bits_policy
 import golden_bits_policy_loss
 import golden_bits_preference
+import golden_bits_quantile
 import golden_bits_score
 import golden_degenerate
 import golden_dominance
+import golden_dominance_quantile
 import golden_groups
 import golden_policy_logprob
 import golden_policy_loss
@@ -40,6 +42,7 @@ def main(arguments):
         golden = Golden(arguments[1])
         golden_bits.write(golden)
         golden_bits_dominance.write(golden)
+        golden_bits_quantile.write(golden)
         golden_bits_preference.write(golden)
         golden_bits_list.write(golden)
         golden_bits_score.write(golden)
@@ -47,7 +50,7 @@ def main(arguments):
         golden_bits_policy_loss.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
-        for family in (golden_advantage, golden_degenerate, golden_dominance, golden_rejected, golden_groups, golden_preference_list,
+        for family in (golden_advantage, golden_degenerate, golden_dominance, golden_dominance_quantile, golden_rejected, golden_groups, golden_preference_list,
                        golden_preference_pair, golden_presets, golden_score, golden_score_readout, golden_policy_logprob,
                        golden_policy_loss):
             family.write(golden)

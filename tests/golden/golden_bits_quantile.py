@@ -1,0 +1,30 @@
+"""Inputs of the recorded cases of the operations of quantile critics: what merit computes for them today is pinned bit
+for bit."""
+import random
+
+from golden_file import Tensor
+
+FOLDER = "."
+
+
+def huber(golden, name, rows, levels, targets, desc=None, preset=None, extra=False):
+    rng = random.Random("huber " + name)
+    tensors = {"in.quantiles": Tensor("F32", [[rng.gauss(0, 1) for _ in range(levels)] for _ in range(rows)]),
+               "in.tau": Tensor("F32", [(i + .5) / levels for i in range(levels)]),
+               "in.targets": Tensor("F32", [[rng.gauss(0, 1.5) for _ in range(targets)] for _ in range(rows)])}
+    if extra:
+        tensors["in.tau"] = Tensor("F32", [[rng.random() for _ in range(levels)] for _ in range(rows)])
+        tensors["in.target_count"] = Tensor("I32", [rng.randrange(targets + 1) for _ in range(rows)])
+        tensors["in.weight"] = Tensor("F32", [rng.choice([0.0, 1.0, rng.random()]) for _ in range(rows)])
+        desc = {"ld_tau": levels, **(desc or {})}
+    golden.case(FOLDER, "bits_huber_" + name, "dominance_quantile_huber", desc or {}, tensors,
+                f"{rows} rows of {levels} levels against {targets} targets", preset=preset)
+
+
+def write(golden):
+    for preset in ("iqn", "qr_dqn", "tqc", "pinball"):
+        huber(golden, preset, 9, 32, 33, {"kappa": 0.0 if preset == "pinball" else .7}, preset)
+    for levels, targets in ((1, 1), (1, 70), (5, 9), (64, 7), (200, 64), (2100, 3), (300, 1100)):
+        huber(golden, f"{levels}_by_{targets}", 2, levels, targets)
+    huber(golden, "rows", 70, 6, 10, {"denominator": 31.0, "kappa": .5}, extra=True)
+    huber(golden, "many", 2100, 1, 2)

@@ -1,0 +1,74 @@
+"""dominance_quantile_huber: a row worked by hand, textbook sums over random rows, calls that are refused."""
+import math
+import random
+
+from golden_file import Tensor, f32
+
+HUBER = "dominance_quantile_huber"
+Z, TAU, Y = [0, 1], [.25, .75], [.5, 2]
+T12 = {  # options, loss, gradient
+    "iqn": ({}, .40625, [-.1875, -.3125]),
+    "qr_dqn": ({}, .40625, [-.1875, -.3125]),
+    "tqc": ({}, .203125, [-.09375, -.15625]),
+    "pinball": ({}, .75, [-.25, -.25]),
+    "iqn_half": ({"kappa": .5}, .5625, [-.25, -.25]),
+    "qr_dqn_half": ({"kappa": .5}, .28125, [-.125, -.125]),
+    "tqc_half": ({"kappa": .5}, .28125, [-.125, -.125]),
+}
+REJECTED = {
+    "kappa_negative": ("kappa is at least 0", {"kappa": -1.0}),
+    "kappa_nan": ("kappa is a number", {"kappa": math.nan}),
+    "kappa_infinite": ("a finite kappa to divide by", {"kappa": math.inf}),
+    "denominator_zero": ("denominator is above 0", {"denominator": 0.0}),
+    "level_reduction_unknown": ("level_reduction outside its list", {"level_reduction": 7}),
+}
+
+
+def term(kappa, tau, u):
+    """Loss and slope of a difference."""
+    w = abs(tau - (u < 0))
+    if kappa == 0:
+        return w * abs(u), w * (1 if u >= 0 else -1)
+    return w * (u * u / 2 if abs(u) <= kappa else kappa * (abs(u) - kappa / 2)), w * max(-kappa, min(kappa, u))
+
+
+def huber(golden):
+    for name, (desc, loss, gradient) in T12.items():
+        golden.case(HUBER, "t12_" + name, HUBER, desc,
+                    {"in.quantiles": Tensor("F32", [Z]), "in.tau": Tensor("F32", TAU), "in.targets": Tensor("F32", [Y]),
+                     "out.loss": Tensor("F64", loss, [1]), "out.loss_rows": Tensor("F32", [loss]),
+                     "out.grad_quantiles": Tensor("F32", [gradient])}, "two levels, two targets, worked by hand",
+                    preset=name.replace("_half", ""))
+    rng = random.Random(HUBER)
+    rows, levels, targets, kappa, denominator = 6, 5, 7, .75, 4.0
+    z, y = ([[f32(rng.gauss(0, 1)) for _ in range(n)] for _ in range(rows)] for n in (levels, targets))
+    tau = [[f32(rng.random()) for _ in range(levels)] for _ in range(rows)]
+    count, weight = [7, 0, 3, 1, 7, 5], [1.0, 1.0, .5, 2.0, 0.0, -1.0]
+    losses, gradients = [0.0] * rows, [[0.0] * levels for _ in range(rows)]
+    for r in range(rows):
+        if count[r] == 0 or weight[r] == 0:
+            continue
+        terms = [[term(kappa, tau[r][i], v - z[r][i]) for v in y[r][:count[r]]] for i in range(levels)]
+        losses[r] = math.fsum(t for row in terms for t, _ in row) / (kappa * count[r])
+        gradients[r] = [-weight[r] / denominator * math.fsum(s for _, s in row) / (kappa * count[r]) for row in terms]
+    golden.case(HUBER, "random_rows", HUBER, {"kappa": kappa, "denominator": denominator, "ld_tau": levels},
+                {"in.quantiles": Tensor("F32", z), "in.tau": Tensor("F32", tau), "in.targets": Tensor("F32", y),
+                 "in.target_count": Tensor("I32", count), "in.weight": Tensor("F32", weight),
+                 "out.loss": Tensor("F64", [math.fsum(w * l for w, l in zip(weight, losses)) / denominator]),
+                 "out.loss_rows": Tensor("F64", losses), "out.grad_quantiles": Tensor("F64", gradients)},
+                "counts and weights, textbook sums", check={"loss": {"rtol": 1e-6, "atol": 1e-6}, "loss_rows": {"rtol": 1e-6},
+                                                            "grad_quantiles": {"rtol": 1e-6, "atol": 1e-7}})
+    golden.case(HUBER, "bad_rows", HUBER, {"ld_tau": 2},
+                {"in.quantiles": Tensor("F32", [Z] * 4), "in.tau": Tensor("F32", [TAU, TAU, [.25, 1.5], TAU]),
+                 "in.targets": Tensor("F32", [Y, Y, Y, [math.nan, 2]]), "in.target_count": Tensor("I32", [2, 3, 2, 2]),
+                 "out.loss": Tensor("F64", math.nan, [1]), "out.loss_rows": Tensor("F32", [.40625] + [math.nan] * 3),
+                 "out.diagnostics.bad_count": Tensor("U64", [1]), "out.diagnostics.bad_tau": Tensor("U64", [1])},
+                "a count beyond the targets, a level beyond 1, a NaN target")
+    for name, (note, desc) in REJECTED.items():
+        golden.case(HUBER + "/rejected", "rejected_huber_" + name, HUBER, desc,
+                    {"in.quantiles": Tensor("F32", [Z]), "in.tau": Tensor("F32", TAU), "in.targets": Tensor("F32", [Y])}, note,
+                    status="invalid_argument")
+
+
+def write(golden):
+    huber(golden)
