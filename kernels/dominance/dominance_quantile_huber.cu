@@ -44,7 +44,6 @@ struct Work {
     int width; // threads of a row
     int mine, rank; // row of this thread, and its place in it
     int pitch; // floats of a row in shared memory
-    int32_t *counts; // shared, [rows]: targets to read
     float *targets; // shared, [rows,pitch]
     double *scratch; // shared, [kWarps]
 };
@@ -73,16 +72,15 @@ MERIT_DEVICE Value row_reduce(const Work &w, Value value, Combine combine)
     return value;
 }
 
-// Targets [start, start + length) of the rows that have them.
-MERIT_DEVICE void load_targets(const Args &args, const Work &w, int start, int length)
+// Targets of the thread's row from `start` on, at most a pitch of them, by the threads of the row.
+MERIT_DEVICE void load_targets(const Args &args, const Work &w, int32_t count, int start)
 {
+    const int left = count - start;
+    const int length = left < w.pitch ? left : w.pitch;
+    const float *const from = args.io.targets + (w.first + w.mine) * args.d.ld_targets + start;
     __syncthreads(); // the targets before these are used
-    for (int k = threadIdx.x; k < w.rows * length; k += kThreads) {
-        const int row = k / length;
-        const int j = k - row * length;
-        if (start + j >= w.counts[row]) continue;
-        w.targets[row * w.pitch + j] =
-            args.io.targets[(w.first + row) * args.d.ld_targets + start + j];
+    for (int j = w.rank; j < length; j += w.width) {
+        w.targets[w.mine * w.pitch + j] = from[j];
     }
     __syncthreads(); // these are there
 }
@@ -131,12 +129,12 @@ MERIT_DEVICE double run_levels(const Args &args, const Work &w, const merit_hube
         const float below = m_sub(1.0f, above);
         merit_huber_lane lanes[kLanes] = {{0.0f, 0.0f}, {0.0f, 0.0f}, {0.0f, 0.0f}, {0.0f, 0.0f}};
         for (int start = 0; start < targets; start += w.pitch) {
-            const int length = targets - start < w.pitch ? targets - start : w.pitch;
-            if (!at_once || base == 0) load_targets(args, w, start, length);
+            if (!at_once || base == 0) load_targets(args, w, row.count, start);
             const int left = row.count - start;
             if (runs && left > 0) {
                 add_targets<kPinball>(lanes, w.targets + w.mine * w.pitch,
-                                      left < length ? left : length, args.d.kappa, z, above, below);
+                                      left < w.pitch ? left : w.pitch, args.d.kappa, z, above,
+                                      below);
             }
         }
         const float loss =
@@ -182,13 +180,9 @@ MERIT_DEVICE void run_rows(const Args &args, Work &w, const Team<kTeamBlockWide>
         row.state = MERIT_HUBER_UNKNOWN;
         row.count = 0;
     }
-    if (w.rank == 0) w.counts[w.mine] = row.count;
     const double sum = run_levels<kPinball>(args, w, row, stack);
     if (w.rank == 0 && r < args.d.num_rows) merit_huber_write_row(&args, &row, bad, r, sum);
-    if (!args.needs_total) {
-        __syncthreads(); // the counts are used, before the next rows write theirs
-        return;
-    }
+    if (!args.needs_total) return;
     const int64_t left = args.d.num_rows - w.first;
     const int amount = (int)(left < w.rows ? left : w.rows);
     if (finish_total_rows(args.total, team, w.first, amount) && threadIdx.x == 0) {
@@ -197,7 +191,7 @@ MERIT_DEVICE void run_rows(const Args &args, Work &w, const Team<kTeamBlockWide>
 }
 
 template <bool kPinball>
-MERIT_DEVICE void run_block(const Args &args, int32_t *counts, float *targets, double *scratch,
+MERIT_DEVICE void run_block(const Args &args, float *targets, double *scratch,
                             merit_tile_sum *stack)
 {
     Team<kTeamBlockWide> team;
@@ -210,7 +204,6 @@ MERIT_DEVICE void run_block(const Args &args, int32_t *counts, float *targets, d
     w.mine = threadIdx.x / w.width;
     w.rank = threadIdx.x % w.width;
     w.pitch = row_floats(w.rows, args.d.num_targets);
-    w.counts = counts;
     w.targets = targets;
     w.scratch = scratch;
     for (w.first = (int64_t)blockIdx.x * w.rows; w.first < args.d.num_rows;
@@ -223,14 +216,13 @@ MERIT_DEVICE void run_block(const Args &args, int32_t *counts, float *targets, d
 }
 
 // grid: any; block: kThreads.
-#define HUBER_KERNEL(name, pinball)                                      \
-    MERIT_KERNEL(kThreads) name(const MERIT_GRID_CONSTANT Args args)     \
-    {                                                                    \
-        MERIT_SHARED(float4, targets, [kSharedTargets / kLanes]);        \
-        MERIT_SHARED(int32_t, counts, [kThreads]);                       \
-        MERIT_SHARED(double, scratch, [kWarps]);                         \
-        MERIT_SHARED(merit_tile_sum, stack, [1]);                        \
-        run_block<pinball>(args, counts, &targets[0].x, scratch, stack); \
+#define HUBER_KERNEL(name, pinball)                                  \
+    MERIT_KERNEL(kThreads) name(const MERIT_GRID_CONSTANT Args args) \
+    {                                                                \
+        MERIT_SHARED(float4, targets, [kSharedTargets / kLanes]);    \
+        MERIT_SHARED(double, scratch, [kWarps]);                     \
+        MERIT_SHARED(merit_tile_sum, stack, [1]);                    \
+        run_block<pinball>(args, &targets[0].x, scratch, stack);     \
     }
 
 HUBER_KERNEL(dominance_quantile_huber_kernel, false)
