@@ -1,9 +1,11 @@
-// group_index, CPU: the passes of group_index.h, one tile after another, tiles spread over threads.
+// group_index, CPU: few dense ids by counting, else the passes of group_index.h, one tile after another, tiles spread over threads.
 // Memory-bound: a pass reads and writes 12 bytes per row and reads the keys once more to count.
 #include "../backend.h"
 #include "../core/counters.h"
 #include "../core/parallel.h"
 #include "group_index.h"
+#include "group_index_dense_cpu.h"
+#include "group_index_runs_cpu.h"
 
 enum { DIGITS = MERIT_GROUP_INDEX_DIGITS, TILE = MERIT_GROUP_INDEX_TILE };
 
@@ -14,6 +16,7 @@ typedef struct work {
     merit_group_index_state s;
     merit_group_index_pass p;
     const uint64_t *sorted;
+    uint64_t all; // heads and grouped rows of all tiles, packed
     int32_t max_size;
 } work;
 
@@ -150,6 +153,10 @@ static void count_heads(void *state, int64_t begin, int64_t end)
     const work *const w = state;
     const merit_group_index_args *const a = w->a;
     for (int64_t tile = begin; tile < end; tile++) {
+        if (a->d.kind == MERIT_GROUP_KIND_RUNS) {
+            a->words[tile] = merit_group_index_count_runs(a, tile * TILE, tile_end(a, tile));
+            continue;
+        }
         uint32_t heads = 0;
         uint32_t grouped = 0;
         for (int64_t i = tile * TILE; i < tile_end(a, tile); i++) {
@@ -162,6 +169,15 @@ static void count_heads(void *state, int64_t begin, int64_t end)
     }
 }
 
+// Behind the last group.
+static void fill_offsets(const work *w, int64_t tile)
+{
+    const int64_t first = w->s.num_groups > tile * TILE ? w->s.num_groups : tile * TILE;
+    for (int64_t i = first; i < tile_end(w->a, tile); i++) {
+        w->a->io.offsets[i] = w->s.grouped;
+    }
+}
+
 static void write_heads(void *state, int64_t begin, int64_t end)
 {
     const work *const w = state;
@@ -169,6 +185,13 @@ static void write_heads(void *state, int64_t begin, int64_t end)
     for (int64_t tile = begin; tile < end; tile++) {
         int64_t heads = (int64_t)(a->words[tile] >> 32);
         int64_t grouped = (int64_t)(uint32_t)a->words[tile];
+        const uint64_t following = tile + 1 < a->num_tiles ? a->words[tile + 1] : w->all;
+        const int64_t rows = tile_end(a, tile) - tile * TILE;
+        if (a->d.kind == MERIT_GROUP_KIND_RUNS && (uint32_t)following - (uint32_t)grouped == rows) {
+            merit_group_index_write_runs(a, tile * TILE, tile_end(a, tile), heads, grouped);
+            fill_offsets(w, tile);
+            continue;
+        }
         for (int64_t i = tile * TILE; i < tile_end(a, tile); i++) {
             const merit_group_index_place place =
                 merit_group_index_place_at(a, &w->s, w->sorted, i);
@@ -188,6 +211,7 @@ static void number_heads(work *w)
         w->a->words[tile] = sum;
         sum += word;
     }
+    w->all = sum;
     w->s.num_groups = (int64_t)(sum >> 32);
     w->s.grouped = (int64_t)(uint32_t)sum;
     over_tiles(w, write_heads);
@@ -218,12 +242,24 @@ merit_group_index_launcher MERIT_BACKEND_FN(group_index);
 int MERIT_BACKEND_FN(group_index)(const merit_group_index_args *a, const merit_launch *launch)
 {
     work w = {.a = a, .num_threads = launch->num_threads};
-    survey(&w);
-    if (a->d.kind != MERIT_GROUP_KIND_RUNS) sort(&w);
-    if (a->d.kind == MERIT_GROUP_KIND_DENSE) {
-        merit_parallel_ranges(w.num_threads, a->d.num_rows + 1, TILE, write_dense_offsets, &w);
+    merit_group_index_count count;
+    if (merit_group_index_can_count(a, launch->num_threads, &count)) {
+        merit_group_index_by_counting(&count);
+        w.s.num_groups = a->d.num_groups;
     } else {
-        number_heads(&w);
+        if (a->d.kind != MERIT_GROUP_KIND_RUNS) {
+            survey(&w);
+            sort(&w);
+        }
+        if (a->d.kind == MERIT_GROUP_KIND_DENSE) {
+            merit_parallel_ranges(w.num_threads, a->d.num_rows + 1, TILE, write_dense_offsets, &w);
+        } else {
+            number_heads(&w);
+        }
+        if (a->d.kind == MERIT_GROUP_KIND_RUNS) {
+            m_count(a->io.diagnostics, MERIT_COUNTER_UNGROUPED,
+                    (uint64_t)(a->d.num_rows - w.s.grouped));
+        }
     }
     if (a->io.num_groups != NULL) *a->io.num_groups = w.s.num_groups;
     if (a->io.max_size != NULL) {
