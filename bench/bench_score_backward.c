@@ -139,7 +139,7 @@ static bool check(const bench_case *c, const bench_buffers *results, bench_error
             sum += term;
             total += fabs(term);
         }
-        good &= bench_check_f32(error, i, grad_weight[i], sum, 1, 10 * 0x1p-24 * total);
+        good &= bench_check_sum_f32(error, i, grad_weight[i], sum, total, 5);
     }
     return good;
 }

@@ -185,7 +185,7 @@ static bool check(const bench_case *c, const bench_buffers *results, bench_error
                 total += fabs(term);
             }
             const int64_t i = p * heads + k;
-            good &= bench_check_f32(error, i, actual[i], sum, 1, 10 * 0x1p-24 * total);
+            good &= bench_check_sum_f32(error, i, actual[i], sum, total, 5);
         }
     }
     return good;

@@ -5,6 +5,10 @@
 static const bench_op *const ops[] = {
     &bench_score_forward,
     &bench_score_backward,
+    &bench_score_finish,
+    &bench_score_readout_forward,
+    &bench_score_readout_backward,
+    &bench_score_regression,
     &bench_advantage_group,
     &bench_advantage_spread,
     &bench_group_index,

@@ -19,6 +19,10 @@ extern const bench_op bench_policy_value_loss;
 extern const bench_op bench_policy_logprob_merge;
 extern const bench_op bench_preference_pair;
 extern const bench_op bench_score_backward;
+extern const bench_op bench_score_finish;
 extern const bench_op bench_score_forward;
+extern const bench_op bench_score_readout_backward;
+extern const bench_op bench_score_readout_forward;
+extern const bench_op bench_score_regression;
 
 #endif
