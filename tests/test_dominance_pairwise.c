@@ -4,50 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dominance_by_hand.h"
 #include "dominance_case.h"
 
 // By hand (exact rationals) -----------------------------------------------------------------------
 
-static const struct {
-    const char *name;
-    int N;
-    float a[10], b[10];
-    double half, exclude, area, square, mann_whitney, second_order; // QD(a,b)
-} by_hand[] = {
-    {"T1", 4, {1, 2, 3, 4}, {0, 1, 2, 3}, 1, 1, 1, 1, 23 / 32.0, 1},
-    {"T2", 4, {0, 2, 4, 6}, {1, 2, 3, 4}, 5 / 8.0, 2 / 3.0, 3 / 4.0, 5 / 6.0, 9 / 16.0, 1 / 2.0},
-    {"T3", 4, {1, 1, 1, 1}, {1, 1, 1, 1}, .5, .5, .5, .5, .5, .5},
-    {"T4", 10, {0}, {-10}, 11 / 20.0, 1, 1, 1, 11 / 20.0, 1},
-    {"T5", 4, {2, 2, 2, 2}, {0, 1, 3, 4}, .5, .5, .5, .5, .5, 1},
-    {"T6", 4, {0, 1, 2, 3}, {0, 1, 2, 2}, 5 / 8.0, 1, 1, 1, 9 / 16.0, 1},
-    {"T7",
-     8,
-     {-4, 0, 1, 2, 3, 4, 5, 6},
-     {-1, 0, 0, 1, 2, 3, 4, 5},
-     13 / 16.0,
-     6 / 7.0,
-     2 / 3.0,
-     2 / 5.0,
-     75 / 128.0,
-     2 / 5.0},
-};
-
 TK_TEST(dominance_pairwise, matches_pairs_worked_by_hand)
 {
-    static const char *const presets[] = {"qd.win_rate", "qd.strict",    "qd.area",
-                                          "aso",         "mann_whitney", "second_order"};
-    for (size_t i = 0; i < sizeof by_hand / sizeof by_hand[0]; i++) {
-        const int N = by_hand[i].N;
+    for (int i = 0; i < DOMINANCE_BY_HAND; i++) {
+        const int N = dominance_by_hand[i].N;
         float q[20];
-        memcpy(q, by_hand[i].a, (size_t)N * sizeof *q);
-        memcpy(q + N, by_hand[i].b, (size_t)N * sizeof *q);
-        for (int preset = 0; preset < 6; preset++) {
-            dominance_case c = dominance_make(presets[preset], q, 1, 1, 2, N);
+        memcpy(q, dominance_by_hand[i].a, (size_t)N * sizeof *q);
+        memcpy(q + N, dominance_by_hand[i].b, (size_t)N * sizeof *q);
+        for (int preset = 0; preset < BY_HAND_PRESETS; preset++) {
+            dominance_case c = dominance_make(by_hand_presets[preset], q, 1, 1, 2, N);
             dominance_result r = dominance_run(tk, &c);
-            const double expected = (&by_hand[i].half)[preset];
+            const double expected = (&dominance_by_hand[i].half)[preset];
             const double qd[4] = {r.qd[0], r.qd[1], r.qd[2], r.qd[3]};
             const double all[4] = {.5, (float)expected, (float)(1 - expected), .5};
-            tk_case("%s %s", by_hand[i].name, presets[preset]);
+            tk_case("%s %s", dominance_by_hand[i].name, by_hand_presets[preset]);
             tk_expect_close(qd, all, 4, 6e-8, 0); // rationals with a denominator of 3: one rounding
             dominance_check(tk, &c);
             dominance_free(&r);
@@ -74,6 +49,18 @@ TK_TEST(dominance_pairwise, gain_is_the_area_on_one_side)
     c = dominance_make("second_order", q, 1, 1, 2, 4); // D = -1/4, -1/4, 0, 1/2
     r = dominance_run(tk, &c);
     TK_EXPECT(r.gain[1] == 0.125f && r.gain[2] == 0.125f, "%g, %g", r.gain[1], r.gain[2]);
+    dominance_free(&r);
+}
+
+TK_TEST(dominance_pairwise, matches_the_shares_of_the_worked_state)
+{
+    // T8, objective 1: rows 1 and 3 cross, rows 0 and 3 have equal means
+    const float q[] = {-2, -1, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0, -3, 0, 0, 0};
+    dominance_case c = dominance_make(NULL, q, 1, 1, 4, 4);
+    dominance_result r = dominance_run(tk, &c);
+    const double qd[3] = {r.qd[4 * 1 + 0], r.qd[4 * 1 + 3], r.qd[4 * 0 + 3]};
+    const double expected[3] = {1, 2 / 3.0, .5};
+    tk_expect_close(qd, expected, 3, 3e-8, 0);
     dominance_free(&r);
 }
 

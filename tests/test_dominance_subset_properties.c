@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dominance_by_hand.h"
 #include "subset_case.h"
 
 static subset_case with(int power, float *theta)
@@ -46,6 +47,34 @@ static int first_order(const float *a, const float *b, int N)
         above |= a[n] > b[n];
     }
     return above && !below;
+}
+
+// The relation of the pairs worked by hand: ahead, and a share of at least theta, which may be just that.
+TK_TEST(dominance_subset_properties, relations_of_pairs_worked_by_hand)
+{
+    for (int i = 0; i < DOMINANCE_BY_HAND * BY_HAND_PRESETS; i++) {
+        const int at = i / BY_HAND_PRESETS, preset = i % BY_HAND_PRESETS;
+        const int N = dominance_by_hand[at].N;
+        const double share = (&dominance_by_hand[at].half)[preset];
+        float q[20];
+        memcpy(q, dominance_by_hand[at].a, (size_t)N * sizeof *q);
+        memcpy(q + N, dominance_by_hand[at].b, (size_t)N * sizeof *q);
+        merit_dominance_pairwise_desc d;
+        merit_dominance_pairwise_desc_init(&d, sizeof d);
+        merit_dominance_pairwise_preset(by_hand_presets[preset], &d);
+        for (int step = 0; step <= 32; step++) {
+            float theta = .5f + (float)step / 64;
+            subset_case c = with(d.power, &theta);
+            c.d.measure = d.measure, c.d.ties = d.ties, c.d.integrate = d.integrate;
+            int8_t *const r = subset_relation(tk, &c, q, 1, N);
+            const int expected =
+                (share > .5 && share >= theta) - (share < .5 && 1 - share >= theta);
+            TK_EXPECT(r[0] == expected, "%s %s, theta %g: %d", dominance_by_hand[at].name,
+                      by_hand_presets[preset], (double)theta, r[0]);
+            free(r);
+            if (tk->kind == TK_SIMT) step += 7;
+        }
+    }
 }
 
 enum { LEVELS = 5 };
