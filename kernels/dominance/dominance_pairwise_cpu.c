@@ -6,14 +6,20 @@
 #include "dominance_means_cpu.h"
 #include "dominance_pairwise_args.h"
 #include "dominance_rows_cpu.h"
+#include "dominance_turns_cpu.h"
 
 typedef struct block_results {
     float qd[DOM_WIDTH], gain[DOM_WIDTH]; // of a over the block
     float qd_turned[DOM_WIDTH], gain_turned[DOM_WIDTH]; // of the block over a
 } block_results;
 
-static void finish_by_means(const merit_dominance_compare *c, const dominance_means *m,
-                            int wants_gain, int wants_turned, block_results *r)
+// The same as vectors.
+typedef struct pair_results {
+    dom_f qd, gain, qd_turned, gain_turned;
+} pair_results;
+
+DOM_INLINE pair_results results_of_means(const merit_dominance_compare *c, const dominance_means *m,
+                                         int wants_gain)
 {
     const dom_d zero = {0.0};
     dom_d qd[2], gain[2], turned_qd[2], turned_gain[2];
@@ -30,17 +36,24 @@ static void finish_by_means(const merit_dominance_compare *c, const dominance_me
         turned_qd[half] = dom_select64(m->larger[half], small, large);
         turned_gain[half] = dom_select64(m->larger[half], violation, other);
     }
-    const dom_f qd32 = dom_round(qd[0], qd[1]);
-    memcpy(r->qd, &qd32, sizeof qd32);
-    if (wants_turned) {
-        const dom_f turned32 = dom_round(turned_qd[0], turned_qd[1]);
-        memcpy(r->qd_turned, &turned32, sizeof turned32);
+    pair_results r = {.qd = dom_round(qd[0], qd[1]),
+                      .qd_turned = dom_round(turned_qd[0], turned_qd[1])};
+    if (wants_gain) {
+        r.gain = dom_round(gain[0] / c->unit, gain[1] / c->unit);
+        r.gain_turned = dom_round(turned_gain[0] / c->unit, turned_gain[1] / c->unit);
     }
+    return r;
+}
+
+static void finish_by_means(const merit_dominance_compare *c, const dominance_means *m,
+                            int wants_gain, block_results *r)
+{
+    const pair_results v = results_of_means(c, m, wants_gain);
+    memcpy(r->qd, &v.qd, sizeof v.qd);
+    memcpy(r->qd_turned, &v.qd_turned, sizeof v.qd_turned);
     if (!wants_gain) return;
-    const dom_f gain32 = dom_round(gain[0] / c->unit, gain[1] / c->unit);
-    const dom_f turned32 = dom_round(turned_gain[0] / c->unit, turned_gain[1] / c->unit);
-    memcpy(r->gain, &gain32, sizeof gain32);
-    memcpy(r->gain_turned, &turned32, sizeof turned32);
+    memcpy(r->gain, &v.gain, sizeof v.gain);
+    memcpy(r->gain_turned, &v.gain_turned, sizeof v.gain_turned);
 }
 
 // Of pairs that are all defined, from sums of both sides.
@@ -103,12 +116,75 @@ static void write_results(const dominance_slot *s, float *out, int a, int block,
     const int64_t A = s->c->num_actions;
     float *const matrix = out + (s->state * s->c->num_objectives + s->objective) * A * A;
     const int count = (int)(A - block < DOM_WIDTH ? A - block : DOM_WIDTH);
-    memcpy(matrix + a * A + block, row, (size_t)count * sizeof *row);
+    if (count == DOM_WIDTH) {
+        memcpy(matrix + a * A + block, row, DOM_WIDTH * sizeof *row);
+    } else {
+        memcpy(matrix + a * A + block, row, (size_t)count * sizeof *row);
+    }
     if (a >= block) return; // the block's own rows are compared both ways
     for (int j = 0; j < count; j++) {
         matrix[(block + j) * A + a] = turned[j];
     }
 }
+
+#if DOMINANCE_HAS_TURNS
+
+static void write_rows(const dominance_slot *s, float *out, int block, const dom_f *rows)
+{
+    if (out == NULL) return;
+    const int64_t A = s->c->num_actions;
+    float *const matrix = out + (s->state * s->c->num_objectives + s->objective) * A * A;
+    const int count = (int)(A - block < DOM_WIDTH ? A - block : DOM_WIDTH);
+    for (int i = 0; i < count; i++) {
+        float *const to = matrix + (block + i) * A + block;
+        if (count == DOM_WIDTH) {
+            memcpy(to, &rows[i], sizeof rows[i]);
+        } else {
+            memcpy(to, &rows[i], (size_t)count * sizeof *to);
+        }
+    }
+}
+
+// The rows of a block among themselves.
+static void run_turns(const merit_dominance_pairwise_args *args, const dominance_slot *s, int block,
+                      const double sums[DOM_WIDTH])
+{
+    const int wants_gain = args->gain != NULL;
+    dom_f qd[DOM_WIDTH], gain[DOM_WIDTH];
+    double twice[2 * DOM_WIDTH];
+    memcpy(twice, sums, DOM_WIDTH * sizeof *sums);
+    memcpy(twice + DOM_WIDTH, sums, DOM_WIDTH * sizeof *sums);
+    qd[0] = dom_splat(0.5f);
+    gain[0] = (dom_f){0.0f};
+    for (int k = 1; k <= DOM_WIDTH / 2; k += 2) {
+        dominance_means means[2];
+        dominance_compare_turns(s->c, s->objective, s->columns, s->weights, twice, k, means);
+        for (int i = 0; i < 2; i++) {
+            // element j: row j over row j + k, which lies k places on; and row j + k over row j
+            const pair_results r = results_of_means(s->c, &means[i], wants_gain);
+            const dom_i back = dominance_turned_places(DOM_WIDTH - k - i);
+            qd[k + i] = dom_pick(r.qd, back);
+            qd[DOM_WIDTH - k - i] = r.qd_turned;
+            if (!wants_gain) continue;
+            gain[k + i] = dom_pick(r.gain, back);
+            gain[DOM_WIDTH - k - i] = r.gain_turned;
+        }
+    }
+    if (args->qd != NULL) dominance_turns_to_rows(qd);
+    write_rows(s, args->qd, block, qd);
+    if (wants_gain) dominance_turns_to_rows(gain);
+    write_rows(s, args->gain, block, gain);
+}
+
+#else
+
+static void run_turns(const merit_dominance_pairwise_args *args, const dominance_slot *s, int block,
+                      const double sums[DOM_WIDTH])
+{
+    (void)args, (void)s, (void)block, (void)sums;
+}
+
+#endif
 
 static void run_block(const merit_dominance_pairwise_args *args, dominance_slot *s, int block)
 {
@@ -128,7 +204,10 @@ static void run_block(const merit_dominance_pairwise_args *args, dominance_slot 
         unsorted += (s->flags[b] & MERIT_DOMINANCE_ROW_UNSORTED) != 0;
     }
     m_count(c->diagnostics, MERIT_COUNTER_UNSORTED, unsorted);
-    for (int a = 0; a < end; a++) {
+    const int turns = DOMINANCE_HAS_TURNS && end - block > DOM_WIDTH / 2 && c->by_means &&
+                      seen == 0 && !s->bad_weights;
+    if (turns) run_turns(args, s, block, sums);
+    for (int a = 0; a < (turns ? block : end); a++) {
         dominance_sums compared;
         block_results r;
         const float *const row = dominance_row(s, a, dominance_buffer(s, DOM_WIDTH));
@@ -136,7 +215,7 @@ static void run_block(const merit_dominance_pairwise_args *args, dominance_slot 
         if (c->by_means && both == 0 && !s->bad_weights) {
             const dominance_means means = dominance_compare_means(
                 c, s->objective, row, s->columns, s->weights, s->sums[a], sums, a - block);
-            finish_by_means(c, &means, args->gain != NULL, a < block, &r);
+            finish_by_means(c, &means, args->gain != NULL, &r);
         } else {
             dominance_block_sums(c, s->objective, row, s->columns, s->weights,
                                  (both & MERIT_DOMINANCE_ROW_INF) != 0, &compared);
