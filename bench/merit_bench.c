@@ -18,6 +18,7 @@ static const bench_op *const ops[] = {
     &bench_dominance_pairwise,
     &bench_dominance_subset,
     &bench_dominance_quantile_huber,
+    &bench_dominance_quantile_target,
     &bench_policy_logprob_forward,
     &bench_policy_logprob_backward,
     &bench_policy_logprob_merge,

@@ -150,3 +150,22 @@ static const struct dominance_quantile_huber_row {
 const merit_dominance_quantile_huber_desc merit_dominance_quantile_huber_defaults = {HUBER};
 
 PRESET_FUNCTIONS(dominance_quantile_huber, kappa, level_reduction, huber_presets)
+
+// dominance_quantile_target -----------------------------------------------------------------------
+
+#define TARGET                                                                        \
+    .struct_size = sizeof(merit_dominance_quantile_target_desc), .num_objectives = 1, \
+    .num_actions = 1, .num_levels = 1, .dtype = MERIT_DTYPE_F32
+
+static const struct dominance_quantile_target_row {
+    const char *name;
+    merit_dominance_quantile_target_desc options;
+} target_presets[] = {
+    {.name = "td.shared", .options = {TARGET, .mode = MERIT_DOMINANCE_TARGET_SHARED}},
+    {.name = "td.restricted", .options = {TARGET, .mode = MERIT_DOMINANCE_TARGET_RESTRICTED}},
+    {.name = "td.mixture", .options = {TARGET, .mode = MERIT_DOMINANCE_TARGET_MIXTURE}},
+};
+
+const merit_dominance_quantile_target_desc merit_dominance_quantile_target_defaults = {TARGET};
+
+PRESET_FUNCTIONS(dominance_quantile_target, mode, gamma, target_presets)

@@ -9,5 +9,6 @@
 extern const merit_dominance_pairwise_desc merit_dominance_pairwise_defaults;
 extern const merit_dominance_subset_desc merit_dominance_subset_defaults;
 extern const merit_dominance_quantile_huber_desc merit_dominance_quantile_huber_defaults;
+extern const merit_dominance_quantile_target_desc merit_dominance_quantile_target_defaults;
 
 #endif

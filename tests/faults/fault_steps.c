@@ -526,6 +526,23 @@ static merit_status quantile_losses(fault_world *w)
     return merit_dominance_quantile_huber(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
 }
 
+static merit_status quantile_targets(fault_world *w)
+{
+    merit_dominance_quantile_target_desc desc;
+    merit_dominance_quantile_target_desc_init(&desc, sizeof desc);
+    desc.num_states = 4;
+    desc.num_objectives = 2;
+    desc.num_actions = 5;
+    desc.num_levels = 8;
+    const merit_dominance_quantile_target_io io = {.struct_size = sizeof io,
+                                                   .q_next = w->rewards,
+                                                   .reward = w->rewards,
+                                                   .action = w->best,
+                                                   .target = w->advantages,
+                                                   .diagnostics = w->diagnostics};
+    return merit_dominance_quantile_target(w->ctx, &desc, &io, NULL, 0, NULL);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -564,6 +581,7 @@ const fault_step fault_steps[] = {
     {"merit_dominance_pairwise", "pairs of actions", compare_returns, 0},
     {"merit_dominance_subset", "actions of two objectives", keep_unbeaten, 0},
     {"merit_dominance_quantile_huber", "losses and gradients", quantile_losses, 0},
+    {"merit_dominance_quantile_target", "targets", quantile_targets, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

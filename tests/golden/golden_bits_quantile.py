@@ -21,7 +21,33 @@ def huber(golden, name, rows, levels, targets, desc=None, preset=None, extra=Fal
                 f"{rows} rows of {levels} levels against {targets} targets", preset=preset)
 
 
+def target(golden, name, preset, shape, dtype="F32", done=False, discount=False):
+    rng = random.Random("target " + name)
+    B, M, A, N = shape
+    words = (A + 31) // 32
+    tensors = {"in.q_next": Tensor(dtype, [rng.gauss(0, 3) for _ in range(B * M * A * N)], shape),
+               "in.reward": Tensor("F32", [[rng.gauss(0, 1) for _ in range(M)] for _ in range(B)])}
+    if preset == "td.shared":
+        tensors["in.action"] = Tensor("I32", [rng.randrange(-1, A) for _ in range(B)])
+    if preset == "td.restricted":
+        tensors["in.greedy"] = Tensor("I32", [[rng.randrange(A) for _ in range(M)] for _ in range(B)])
+    if preset == "td.mixture":
+        full = [min(32, A - 32 * w) for w in range(words)]
+        tensors["in.final"] = Tensor("I32", [[rng.randrange(1 << min(bits, 31)) for bits in full] for _ in range(B)])
+    if done:
+        tensors["in.done"] = Tensor("U8", [int(rng.random() < .3) for _ in range(B)])
+    if discount:
+        tensors["in.discount"] = Tensor("F32", [[rng.random() for _ in range(M)] for _ in range(B)])
+    golden.case(FOLDER, "bits_target_" + name, "dominance_quantile_target", {}, tensors, " x ".join(map(str, shape)),
+                preset=preset)
+
+
 def write(golden):
+    target(golden, "shared", "td.shared", [6, 2, 5, 12], done=True)
+    target(golden, "restricted", "td.restricted", [6, 3, 5, 33], discount=True)
+    target(golden, "mixture", "td.mixture", [3, 2, 40, 6], done=True)
+    target(golden, "bf16", "td.shared", [5, 2, 3, 20], "BF16")
+    target(golden, "f16", "td.mixture", [5, 2, 3, 8], "F16", discount=True)
     for preset in ("iqn", "qr_dqn", "tqc", "pinball"):
         huber(golden, preset, 9, 32, 33, {"kappa": 0.0 if preset == "pinball" else .7}, preset)
     for levels, targets in ((1, 1), (1, 70), (5, 9), (64, 7), (200, 64), (2100, 3), (300, 1100)):

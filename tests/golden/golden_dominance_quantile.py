@@ -1,10 +1,14 @@
-"""dominance_quantile_huber: a row worked by hand, textbook sums over random rows, calls that are refused."""
+"""dominance_quantile_huber and dominance_quantile_target: rows worked by hand, textbook sums over random rows, calls that are
+refused."""
 import math
 import random
+import struct
 
 from golden_file import Tensor, f32
 
 HUBER = "dominance_quantile_huber"
+TARGET = "dominance_quantile_target"
+UNWRITTEN = struct.unpack("<f", b"\xcd" * 4)[0]
 Z, TAU, Y = [0, 1], [.25, .75], [.5, 2]
 T12 = {  # options, loss, gradient
     "iqn": ({}, .40625, [-.1875, -.3125]),
@@ -70,5 +74,42 @@ def huber(golden):
                     status="invalid_argument")
 
 
+def target(golden):
+    q, reward = [[[[2, 4], [6, 8], [-2, 0]]], [[[1, 1], [3, 5], [7, 9]]]], [[1], [10]]  # [B=2,M=1,A=3,N=2]
+
+    def case(name, note, preset, tensors, desc=None, values=q, dtype="F32", **more):
+        golden.case(TARGET + ("/rejected" if "status" in more else ""), name, TARGET, {"gamma": [.5], **(desc or {})},
+                    {"in.q_next": Tensor(dtype, values), "in.reward": Tensor("F32", reward), **tensors}, note, preset=preset, **more)
+
+    for dtype in ("F32", "BF16", "F16"):
+        case("shared_" + dtype.lower(), "one action for all", "td.shared",
+             {"in.action": Tensor("I32", [0, 1]), "out.target": Tensor("F32", [[2, 3], [11.5, 12.5]])}, dtype=dtype)
+    case("restricted", "an action per objective", "td.restricted",
+         {"in.greedy": Tensor("I32", [[2], [0]]), "out.target": Tensor("F32", [[0, 1], [10.5, 10.5]])})
+    case("discounted", "a discount of its own", "td.shared",
+         {"in.action": Tensor("I32", [0, 1]), "in.discount": Tensor("F32", [[.25], [1]]),
+          "out.target": Tensor("F32", [[1.5, 2], [13, 15]])})
+    case("done", "the reward alone", "td.shared",
+         {"in.action": Tensor("I32", [-1, 1]), "in.done": Tensor("U8", [1, 0]), "out.target": Tensor("F32", [[1, 1], [11.5, 12.5]]),
+          "out.diagnostics.bad_action": Tensor("U64", [0])}, values=[[[[math.nan] * 2] * 3], q[1]])
+    case("bad_actions", "below 0 and beyond A", "td.shared",
+         {"in.action": Tensor("I32", [-1, 3]), "out.target": Tensor("F32", [[math.nan] * 2] * 2),
+          "out.diagnostics.bad_action": Tensor("U64", [2])})
+    case("mixture", "actions 0 and 2, then all but 0", "td.mixture",
+         {"in.final": Tensor("I32", [[5], [6]]), "out.target_count": Tensor("I32", [4, 4]),
+          "out.target": Tensor("F32", [[2, 3, 0, 1, UNWRITTEN, UNWRITTEN], [11.5, 12.5, 13.5, 14.5, UNWRITTEN, UNWRITTEN]])})
+    case("mixture_of_none", "no action: no sample; a bit beyond A: NaN", "td.mixture",
+         {"in.final": Tensor("I32", [[0], [9]]), "out.target_count": Tensor("I32", [0, 2]),
+          "out.target": Tensor("F32", [[UNWRITTEN] * 6, [math.nan] * 2 + [UNWRITTEN] * 4]),
+          "out.diagnostics.bad_action": Tensor("U64", [1])})
+    action = {"in.action": Tensor("I32", [0, 1])}
+    case("rejected_target_gamma", "gamma is at most 1", None, action, {"gamma": [1.5]}, status="invalid_argument")
+    case("rejected_target_mode", "mode outside its list", None, action, {"mode": 3}, status="invalid_argument")
+    case("rejected_target_no_action", "SHARED needs an action", None, {}, status="invalid_argument")
+    case("rejected_target_greedy", "greedy goes with RESTRICTED", None, {**action, "in.greedy": Tensor("I32", [[0], [0]])},
+         status="invalid_argument")
+
+
 def write(golden):
     huber(golden)
+    target(golden)

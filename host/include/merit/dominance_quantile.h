@@ -1,6 +1,8 @@
-// Quantile critics: the loss that trains quantiles of a return on samples of it.
+// Quantile critics: the loss that trains quantiles of a return on samples of it, and the samples themselves
+// from the quantiles of the next state.
 //
-// Letters: R rows (a state and an objective each), N quantile levels, N' target samples of a row.
+// Letters: B states, M objectives, A actions; R rows (a state and an objective each), N quantile levels,
+// N' target samples of a row.
 #ifndef MERIT_DOMINANCE_QUANTILE_H
 #define MERIT_DOMINANCE_QUANTILE_H
 
@@ -95,6 +97,83 @@ MERIT_API merit_status
 merit_dominance_quantile_huber(merit_context *ctx, const merit_dominance_quantile_huber_desc *desc,
                                const merit_dominance_quantile_huber_io *io, void *workspace,
                                size_t workspace_bytes, merit_stream stream);
+
+// dominance_quantile_target -----------------------------------------------------------------------
+
+// Whose samples become the targets.
+typedef enum merit_dominance_target {
+    MERIT_DOMINANCE_TARGET_SHARED = 0, // action[b], for every objective: one behavior
+    MERIT_DOMINANCE_TARGET_RESTRICTED = 1, // greedy[b,m]: the best of what more important ones left
+    MERIT_DOMINANCE_TARGET_MIXTURE = 2 // all of final[b], one after the other by rising index
+} merit_dominance_target;
+
+typedef struct merit_dominance_quantile_target_desc {
+    size_t struct_size;
+    int64_t num_states; // B >= 0; default 0
+    int32_t num_objectives; // M, 1..32; default 1
+    int32_t num_actions; // A, 1..1024; default 1
+    int32_t num_levels; // N', 1..65536: samples of an action; default 1
+    int32_t dtype; // F32, F16 or BF16: q_next; default F32
+    int64_t
+        stride_state; // elements of q_next from state to state; 0 = M A N', as of the next three
+    int64_t stride_objective; // 0 = A N'
+    int64_t stride_action; // 0 = N'
+    int64_t stride_level; // 0 = 1
+    int64_t ld_target; // elements from row to row of target, >= N', MIXTURE: >= A N'; 0 = that
+    int32_t mode; // merit_dominance_target; default SHARED
+    const float *gamma; // [M] in [0, 1], host memory, NULL = 0.99
+} merit_dominance_quantile_target_desc;
+
+typedef struct merit_dominance_quantile_target_io {
+    size_t struct_size;
+    const void
+        *q_next; // in   [B,M,A,N'] dtype, strides: of the next state, from the target network
+    const float *reward; // in   [B,M]
+    const uint8_t *done; // in   [B], NULL = 0: the episode ends here
+    const float *discount; // in   [B,M], NULL = gamma: of n steps, say
+    const int32_t *action; // in   [B]: SHARED
+    const int32_t *greedy; // in   [B,M]: RESTRICTED
+    const uint32_t *final; // in   [B,ceil(A/32)]: MIXTURE; bit a % 32 of word a / 32 = action a
+    float *target; // out  [B M] rows, ld_target: samples of row b M + m
+    int32_t *target_count; // out  [B M]: MIXTURE, samples of the row
+    merit_diagnostics *diagnostics; // in/out, NULL: BAD_ACTION
+} merit_dominance_quantile_target_io;
+
+// Fills *desc with the defaults, which are the preset "td.shared". size is sizeof *desc as compiled.
+MERIT_API merit_status
+merit_dominance_quantile_target_desc_init(merit_dominance_quantile_target_desc *desc, size_t size);
+
+// Overwrites mode and gamma of *desc with those of a named preset: "td.shared", "td.restricted",
+// "td.mixture". NOT_FOUND when there is no such preset.
+MERIT_API merit_status merit_dominance_quantile_target_preset(
+    const char *name, merit_dominance_quantile_target_desc *desc);
+
+// Name of preset i, NULL past the last.
+MERIT_API const char *merit_dominance_quantile_target_preset_name(int32_t i);
+
+// None is needed: 0 bytes.
+MERIT_API merit_status merit_dominance_quantile_target_workspace(
+    merit_context *ctx, const merit_dominance_quantile_target_desc *desc, size_t *bytes);
+
+// Targets of distributional temporal differences, restricted to what merit_dominance_subset kept: action,
+// greedy and final are its outputs for the next state (double variant: from the online network).
+//
+//   target[b M + m, j] = reward[b,m] + g q_next[b,m,a,j]      g = discount[b,m], or gamma[m]
+//
+// One fused multiply-add. done: the row is the reward, bit for bit, and neither q_next nor the action is
+// looked at. MIXTURE: N' samples per action of the set; what lies behind target_count samples of a row is
+// left alone. An empty set gives a count of 0, which dominance_quantile_huber takes as no row; a done row of
+// an empty set holds N' times the reward. An action outside [0, A), or a bit of final beyond A, makes the
+// row N' times NaN and is counted per row (BAD_ACTION). NaN and infinity follow IEEE, to their own sample.
+//
+// Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal. One launch.
+// Statuses: INVALID_ARGUMENT (NULL q_next, reward or target, or what the mode needs; action, greedy, final or
+// target_count without their mode; a size, stride or option out of range, gamma outside [0, 1] or NaN,
+// overlap), CUDA_ERROR.
+MERIT_API merit_status merit_dominance_quantile_target(
+    merit_context *ctx, const merit_dominance_quantile_target_desc *desc,
+    const merit_dominance_quantile_target_io *io, void *workspace, size_t workspace_bytes,
+    merit_stream stream);
 
 #ifdef __cplusplus
 }
