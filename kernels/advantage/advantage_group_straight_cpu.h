@@ -3,7 +3,10 @@
 #ifndef MERIT_ADVANTAGE_GROUP_STRAIGHT_CPU_H
 #define MERIT_ADVANTAGE_GROUP_STRAIGHT_CPU_H
 
+#include <string.h>
+
 #include "../core/lanes_cpu.h"
+#include "../core/wide_cpu.h"
 #include "advantage_group.h"
 
 // Every row is in mask and in V, and a member is one element.
@@ -44,31 +47,47 @@ static inline void straight_read(const merit_advantage_group_args *a, int64_t fi
     }
 }
 
-// Smallest and largest, NaN if there is one: exact, so in any order.
+// Smallest and largest, NaN if there is one: exact, so in any order. No element is -0.
 static inline void straight_range(const double *u, int length, double *min, double *max)
 {
-    enum { WAYS = 8 };
-    double low[WAYS];
-    double high[WAYS];
-    for (int l = 0; l < WAYS; l++) {
-        low[l] = m_inf64();
-        high[l] = -m_inf64();
-    }
+    enum { WAYS = 4 };
+    wide_d low[WAYS];
+    wide_d high[WAYS];
+    wide_l odd = {0};
     int j = 0;
-    for (; j + WAYS <= length; j += WAYS) {
-        for (int l = 0; l < WAYS; l++) {
-            low[l] = m_min64(low[l], u[j + l]);
-            high[l] = m_max64(high[l], u[j + l]);
+    for (int w = 0; w < WAYS; w++) {
+        low[w] = wide_splat(m_inf64());
+        high[w] = wide_splat(-m_inf64());
+    }
+    for (; j + WAYS * WIDE_WIDTH <= length; j += WAYS * WIDE_WIDTH) {
+        for (int w = 0; w < WAYS; w++) {
+            wide_d x;
+            memcpy(&x, u + j + w * WIDE_WIDTH, sizeof x);
+            low[w] = wide_min(x, low[w]);
+            high[w] = wide_max(x, high[w]);
+            odd |= x != x;
         }
     }
+    for (; j + WIDE_WIDTH <= length; j += WIDE_WIDTH) {
+        wide_d x;
+        memcpy(&x, u + j, sizeof x);
+        low[0] = wide_min(x, low[0]);
+        high[0] = wide_max(x, high[0]);
+        odd |= x != x;
+    }
+    low[0] = wide_min(wide_min(low[0], low[1]), wide_min(low[2], low[3]));
+    high[0] = wide_max(wide_max(high[0], high[1]), wide_max(high[2], high[3]));
+    for (int l = 0; l < WIDE_WIDTH && j > 0; l++) {
+        *min = low[0][l] < *min ? low[0][l] : *min;
+        *max = high[0][l] > *max ? high[0][l] : *max;
+    }
+    int any = wide_any(odd);
     for (; j < length; j++) {
-        low[0] = m_min64(low[0], u[j]);
-        high[0] = m_max64(high[0], u[j]);
+        *min = u[j] < *min ? u[j] : *min;
+        *max = u[j] > *max ? u[j] : *max;
+        any |= u[j] != u[j];
     }
-    for (int l = 0; l < WAYS; l++) {
-        *min = m_min64(*min, low[l]);
-        *max = m_max64(*max, high[l]);
-    }
+    if (any) *min = *max = m_nan64();
 }
 
 static inline merit_moments straight_moments(const double *u, int length)
