@@ -88,6 +88,25 @@ TK_TEST(preference_list, the_larger_of_two_infinite_slopes_decides)
     list_free(&r);
 }
 
+TK_TEST(preference_list, a_scale_of_zero_over_zero_is_zero)
+{
+    static const float s[] = {1, 2, -3, 0}, zero;
+    static const double nothing = 0;
+    const list_targets t = list_targets_make(7);
+    for (int k = 0; k < LIST_NUM_MODES; k++) {
+        list_case c = list_one(list_modes[k], s, 4);
+        list_targets_set(&c, &t);
+        c.d.reduction = MERIT_PREFERENCE_REDUCTION_GIVEN;
+        c.io.denominator = &nothing;
+        c.io.grad_scale = &zero;
+        list_result r = list_run(tk, &c);
+        tk_case("%s", list_modes[k]);
+        TK_EXPECT(isinf(r.loss), "loss %g", r.loss);
+        tk_expect_close(r.grad, (double[4]){0}, 4, 0, 0);
+        list_free(&r);
+    }
+}
+
 // Gaps of 1e4 in rank order: each stage is decided, forwards and backwards.
 TK_TEST(preference_list, wide_gaps_stay_exact_in_rank_order)
 {

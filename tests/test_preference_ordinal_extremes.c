@@ -27,6 +27,21 @@ TK_TEST(preference_ordinal, finite_logits_never_give_nan)
     }
 }
 
+TK_TEST(preference_ordinal, a_scale_of_zero_over_zero_is_zero)
+{
+    static const float a[] = {1, 2, -3, 0}, b[4], zero;
+    static const double nothing = 0;
+    ordinal_case c = ordinal_make("oprm", a, b, 1, 4);
+    c.d.reduction = MERIT_PREFERENCE_REDUCTION_GIVEN;
+    c.io.denominator = &nothing;
+    c.io.grad_scale = &zero;
+    ordinal_result r = ordinal_run(tk, &c);
+    TK_EXPECT(isinf(r.loss), "loss %g", r.loss);
+    tk_expect_close(r.grad_chosen, (double[4]){0}, 4, 0, 0);
+    tk_expect_close(r.grad_rejected, (double[4]){0}, 4, 0, 0);
+    ordinal_free(&r);
+}
+
 TK_TEST(preference_ordinal, levels_of_minus_infinity_have_probability_zero)
 {
     const float a[] = {-INFINITY, 1, 0.5f, -INFINITY}, b[] = {0.25f, -INFINITY, 0, -1};

@@ -20,7 +20,8 @@ MERIT_HD static inline double merit_list_denominator(const merit_preference_list
 MERIT_HD static inline double merit_list_scale(const merit_preference_list_args *a, int64_t count)
 {
     const double upstream = a->io.grad_scale == NULL ? 1.0 : (double)a->io.grad_scale[0];
-    return m_div64(upstream, merit_list_denominator(a, count));
+    const double d = merit_list_denominator(a, count);
+    return upstream == 0.0 && d == 0.0 ? upstream : m_div64(upstream, d);
 }
 
 MERIT_HD static inline void merit_list_store(const merit_preference_list_args *a, int64_t row,

@@ -330,7 +330,8 @@ MERIT_HD static inline double merit_ordinal_scale(const merit_preference_ordinal
                                                   double divisor)
 {
     const double upstream = args->io.grad_scale == NULL ? 1.0 : (double)args->io.grad_scale[0];
-    return m_div64(upstream, merit_ordinal_denominator(args, divisor));
+    const double d = merit_ordinal_denominator(args, divisor);
+    return upstream == 0.0 && d == 0.0 ? upstream : m_div64(upstream, d);
 }
 
 // loss, metrics and the check of the denominator, from the totals of all pairs.

@@ -296,18 +296,18 @@ static void finish_main(const pair_work *w)
     const merit_preference_pair_args *const a = w->args;
     const merit_preference_pair_io *const io = &a->io;
     const int64_t routes = a->d.num_routes;
-    double loss = 0.0;
-    double tie = 0.0;
+    merit_preference_joined loss = {0.0, 0.0};
+    merit_preference_joined tie = loss;
     for (int32_t k = 0; k < routes; k++) {
         const merit_preference_totals t = fold_tiles(w, k);
         merit_preference_finish_route(a, &t, k);
-        loss =
-            m_add64(loss, merit_preference_reduced(a, &t, k, t.cell[MERIT_PREFERENCE_CELL_LOSS]));
-        tie = m_add64(tie, merit_preference_reduced(a, &t, k, t.cell[MERIT_PREFERENCE_CELL_TIE]));
+        loss = merit_preference_join(loss, a, &t, k, t.cell[MERIT_PREFERENCE_CELL_LOSS]);
+        tie = merit_preference_join(tie, a, &t, k, t.cell[MERIT_PREFERENCE_CELL_TIE]);
     }
-    if (io->loss != NULL) *io->loss = m_canonical64(loss);
+    if (io->loss != NULL) *io->loss = merit_preference_joined_value(loss);
     if (io->grad_tie != NULL) {
-        *io->grad_tie = m_canonical64(m_mul64(w->shared.grad_scale, tie));
+        *io->grad_tie =
+            m_canonical64(m_mul64(w->shared.grad_scale, merit_preference_joined_value(tie)));
     }
     for (int64_t n = 0; n < a->num_tiles * routes && io->loss_tiles != NULL; n++) {
         const double x = *cell_at(a, MERIT_PREFERENCE_CELL_LOSS, (int32_t)(n % routes), n / routes);

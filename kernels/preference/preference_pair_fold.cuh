@@ -151,8 +151,8 @@ MERIT_DEVICE_CALL void finish_pass(const Args &a, int pass, uint32_t cells, doub
 {
     MERIT_SHARED(merit_preference_totals, totals, [1]);
     MERIT_SHARED(double, scratch, [kWarps]);
-    double loss = 0.0;
-    double tie = 0.0;
+    merit_preference_joined loss = {0.0, 0.0};
+    merit_preference_joined tie = loss;
     for (int32_t k = 0; k < a.d.num_routes; k++) {
         fold_route(a, cells, k, totals, scratch);
         if (threadIdx.x != 0) continue;
@@ -163,15 +163,14 @@ MERIT_DEVICE_CALL void finish_pass(const Args &a, int pass, uint32_t cells, doub
             continue;
         }
         merit_preference_finish_route(&a, totals, k);
-        loss = m_add64(loss, merit_preference_reduced(&a, totals, k,
-                                                      totals->cell[MERIT_PREFERENCE_CELL_LOSS]));
-        tie = m_add64(
-            tie, merit_preference_reduced(&a, totals, k, totals->cell[MERIT_PREFERENCE_CELL_TIE]));
+        loss = merit_preference_join(loss, &a, totals, k, totals->cell[MERIT_PREFERENCE_CELL_LOSS]);
+        tie = merit_preference_join(tie, &a, totals, k, totals->cell[MERIT_PREFERENCE_CELL_TIE]);
     }
     if (pass == MERIT_PREFERENCE_PASS_COUNT) return;
     if (threadIdx.x == 0) {
-        if (a.io.loss != NULL) *a.io.loss = m_canonical64(loss);
-        if (a.io.grad_tie != NULL) *a.io.grad_tie = m_canonical64(m_mul64(grad_scale, tie));
+        const double sum = merit_preference_joined_value(tie);
+        if (a.io.loss != NULL) *a.io.loss = merit_preference_joined_value(loss);
+        if (a.io.grad_tie != NULL) *a.io.grad_tie = m_canonical64(m_mul64(grad_scale, sum));
     }
     if (a.io.loss_tiles != NULL) write_tiles(a);
     if (a.io.calibration != NULL) write_bins(a);

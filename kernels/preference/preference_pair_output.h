@@ -47,7 +47,8 @@ MERIT_HD static inline double merit_preference_scale(const merit_preference_pair
     const double known = merit_preference_known_valid(&a->d, route);
     const double d =
         a->needs_count ? a->counted[route] : merit_preference_denominator(a, route, known, 0.0);
-    return m_div64(m_mul64(grad_scale, merit_preference_alpha(a, route)), d);
+    const double numerator = m_mul64(grad_scale, merit_preference_alpha(a, route));
+    return numerator == 0.0 && d == 0.0 ? numerator : m_div64(numerator, d);
 }
 
 // t g / length. A gradient of 0 stays 0 whatever the scale, which may be infinite.
@@ -267,8 +268,38 @@ MERIT_HD static inline double merit_preference_reduced(const merit_preference_pa
     const double d =
         merit_preference_denominator(a, route, valid, t->cell[MERIT_PREFERENCE_CELL_WEIGHT]);
     const double alpha = merit_preference_alpha(a, route);
-    if (alpha == 0.0 && m_abs64(x) == m_inf64()) return 0.0; // a route of no weight
+    if (alpha == 0.0 && !m_is_nan64(x)) return 0.0; // a route of no weight
     return m_div64(m_mul64(alpha, x), d);
+}
+
+// The sum over routes. alpha may be negative, so infinite terms of either sign may meet: sums beyond the
+// range are taken as alike, and the sign of what alpha_k / D_k they come to decides.
+typedef struct merit_preference_joined {
+    double finite;
+    double infinite; // sum of alpha_k / D_k of the infinite terms
+} merit_preference_joined;
+
+MERIT_HD static inline merit_preference_joined
+merit_preference_join(merit_preference_joined j, const merit_preference_pair_args *a,
+                      const merit_preference_totals *t, int32_t route, double x)
+{
+    const double term = merit_preference_reduced(a, t, route, x);
+    if (m_abs64(term) == m_inf64()) {
+        const double valid = merit_preference_valid(a, t, route);
+        const double d =
+            merit_preference_denominator(a, route, valid, t->cell[MERIT_PREFERENCE_CELL_WEIGHT]);
+        const double share = m_div64(merit_preference_alpha(a, route), d); // D_k may be 0
+        j.infinite = m_add64(j.infinite, m_clip64(x > 0.0 ? share : -share, -0x1p1000, 0x1p1000));
+    } else {
+        j.finite = m_add64(j.finite, term);
+    }
+    return j;
+}
+
+MERIT_HD static inline double merit_preference_joined_value(merit_preference_joined j)
+{
+    if (j.infinite == 0.0 || m_is_nan64(j.finite)) return m_canonical64(j.finite);
+    return j.infinite > 0.0 ? m_inf64() : -m_inf64();
 }
 
 // Whether route k has valid pairs and a denominator of 0.

@@ -358,12 +358,13 @@ list_oracle *list_oracle_run(const merit_preference_list_desc *desc,
         divisor = desc->groups.num_groups;
     if (desc->reduction == MERIT_PREFERENCE_REDUCTION_GIVEN) divisor = *io->denominator;
     const real upstream = io->grad_scale == NULL ? 1 : *io->grad_scale;
+    const real scale = upstream == 0 && divisor == 0 ? 0 : upstream / divisor;
     o->loss = valid == 0 || sum == 0 ? 0 : (double)(sum / divisor);
     o->loss_limit = valid == 0 ? 0 : fabs((double)(o->loss_limit / divisor));
     if (valid > 0 && divisor == 0) o->counters[MERIT_COUNTER_ZERO_DENOMINATOR]++;
     for (int64_t i = 0; i < desc->num_items; i++) {
-        if (o->grad[i] != 0) o->grad[i] = (double)(o->grad[i] * upstream / divisor);
-        if (valid > 0) o->grad_limit[i] = fabs((double)(o->grad_limit[i] * upstream / divisor));
+        if (o->grad[i] != 0) o->grad[i] = (double)(o->grad[i] * scale);
+        if (valid > 0) o->grad_limit[i] = fabs((double)(o->grad_limit[i] * scale));
     }
     return o;
 }

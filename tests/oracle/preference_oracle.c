@@ -240,6 +240,30 @@ static po_number gradient(po_number by_score, long double scale, const state *s)
     return scaled(s->weight * scale, by_score);
 }
 
+// A sum over routes: where some are infinite, the sum of their alpha / D tells the sign.
+typedef struct joined {
+    po_number finite;
+    long double infinite;
+} joined;
+
+static void join(joined *j, long double alpha, long double D, po_number sum)
+{
+    if (alpha == 0 && !isnan(sum.value)) return;
+    const po_number term = scaled((double)alpha / (double)D, sum);
+    if (fabsl(term.value) >= 0x1p1024L) {
+        const double share = (double)alpha / (double)D;
+        j->infinite += copysign(fmin(fabs(share), 0x1p1000), term.value);
+    } else {
+        sum_in(&j->finite, term);
+    }
+}
+
+static po_number joined_value(joined j)
+{
+    if (j.infinite == 0 || isnan(j.finite.value)) return j.finite;
+    return exactly(copysignl(INFINITY, j.infinite));
+}
+
 static void reduce(const call *c, const state *states)
 {
     const merit_preference_pair_desc *const d = c->d;
@@ -254,7 +278,9 @@ static void reduce(const call *c, const state *states)
         const state *const s = &states[i];
         const long double alpha = io->alpha != NULL ? io->alpha[s->route] : 1;
         // The call's three roundings; an infinity or NaN among them stays one.
-        const long double scale = (double)((double)(upstream * alpha) / (double)D[s->route]);
+        const long double numerator = (double)(upstream * alpha);
+        const int is_nothing = numerator == 0 && D[s->route] == 0;
+        const long double scale = is_nothing ? 0 : (double)(numerator / D[s->route]);
         const po_pair *const v = &o->pairs[i];
         o->valid[i] = (unsigned char)s->is_valid;
         o->grad_chosen[i] = gradient(v->by_chosen, scale, s);
@@ -273,6 +299,7 @@ static void reduce(const call *c, const state *states)
     const int divides = io->loss != NULL || io->grad_chosen != NULL || io->grad_rejected != NULL ||
                         io->grad_tie != NULL;
     int loss_is_open = 0, tie_is_open = 0;
+    joined loss = {{0, 0}, 0}, tie = loss;
     for (int k = 0; k < K; k++) {
         if (o->metrics[k].pairs == 0) continue;
         const long double alpha = io->alpha != NULL ? io->alpha[k] : 1;
@@ -280,14 +307,11 @@ static void reduce(const call *c, const state *states)
         if (is_zero && divides) ++o->counters[MERIT_COUNTER_ZERO_DENOMINATOR];
         loss_is_open |= is_zero && o->route_sum[k].value != 0 && is_noise(o->route_sum[k]);
         tie_is_open |= is_zero && by_tie[k].value != 0 && is_noise(by_tie[k]);
-        if (!is_zero || o->route_sum[k].value != 0) {
-            const int is_off = alpha == 0 && isinf(o->route_sum[k].value);
-            if (!is_off) sum_in(&o->loss, scaled((double)alpha / (double)D[k], o->route_sum[k]));
-        }
-        if (!is_zero || by_tie[k].value != 0) {
-            sum_in(&o->grad_tie, scaled(upstream * alpha / D[k], by_tie[k]));
-        }
+        if (!is_zero || o->route_sum[k].value != 0) join(&loss, alpha, D[k], o->route_sum[k]);
+        if (!is_zero || by_tie[k].value != 0) join(&tie, alpha, D[k], by_tie[k]);
     }
+    o->loss = joined_value(loss);
+    o->grad_tie = scaled(upstream, joined_value(tie));
     // Rounding to 0 alone decides.
     if (loss_is_open) o->loss = (po_number){0, INFINITY};
     if (tie_is_open) o->grad_tie = (po_number){0, INFINITY};

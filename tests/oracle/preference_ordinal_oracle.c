@@ -179,14 +179,15 @@ ordinal_oracle *ordinal_oracle_run(const merit_preference_ordinal_desc *desc,
     if (desc->reduction == MERIT_PREFERENCE_REDUCTION_SUM) divisor = 1;
     if (desc->reduction == MERIT_PREFERENCE_REDUCTION_GIVEN) divisor = *io->denominator;
     const real upstream = io->grad_scale == NULL ? 1 : *io->grad_scale;
+    const real scale = upstream == 0 && divisor == 0 ? 0 : upstream / divisor;
     o->loss = o->metrics.pairs == 0 || sum == 0 ? 0 : (double)(sum / divisor);
     o->counters[MERIT_COUNTER_ZERO_DENOMINATOR] += o->metrics.pairs > 0 && divisor == 0;
     for (int64_t i = 0; i < N * K; i++) {
         if (o->grad_chosen[i] != 0) {
-            o->grad_chosen[i] = (double)(o->grad_chosen[i] * upstream / divisor);
+            o->grad_chosen[i] = (double)(o->grad_chosen[i] * scale);
         }
         if (o->grad_rejected[i] != 0) {
-            o->grad_rejected[i] = (double)(o->grad_rejected[i] * upstream / divisor);
+            o->grad_rejected[i] = (double)(o->grad_rejected[i] * scale);
         }
     }
     return o;
