@@ -200,7 +200,10 @@ static merit_status prepare(merit_context *ctx, const merit_preference_list_desc
     merit_preference_layout(layout, &args->terms, groups, MERIT_LIST_NUM_SUMS);
     const int by_pairs = d.mode == MERIT_LIST_MODE_ALL_PAIRS;
     const int64_t alone = by_pairs ? MERIT_LIST_PAIRS_ALONE : MERIT_LIST_ALONE;
-    const int can_split = d.mode != MERIT_LIST_MODE_PLACKETT_LUCE && args->size_limit > alone;
+    // Without a word on sizes a call is one launch: a block takes each group, however long it is.
+    const int says_size = d.groups.group_size > 0 || d.groups.max_size > 0;
+    const int can_split =
+        d.mode != MERIT_LIST_MODE_PLACKETT_LUCE && says_size && args->size_limit > alone;
     if (can_split) lay_out_split(layout, args, alone);
     if (limit > 0 && args->size_limit > (by_pairs ? alone : MERIT_LIST_RESIDENT)) {
         args->keys = merit_layout_take(layout, items, sizeof(uint64_t));

@@ -11,9 +11,20 @@ static const int64_t mixed[] = {1, 33, 20000, 0, 1025, 2, 16384, 256, 16385, 257
 
 static const char *const presets[] = {"yojo", "op_gfn", "real", "real.product", "real.bce", "pacs"};
 
-static list_case variant_of(const list_random *l, const char *preset, int variant)
+// Its max_size tells of the longest list.
+static list_case long_case(const list_random *l, const char *preset)
 {
     list_case c = list_random_case(l, preset);
+    for (int64_t n = 0; n < l->N; n++) {
+        const int64_t size = l->offsets[n + 1] - l->offsets[n];
+        if (size > c.d.groups.max_size) c.d.groups.max_size = size;
+    }
+    return c;
+}
+
+static list_case variant_of(const list_random *l, const char *preset, int variant)
+{
+    list_case c = long_case(l, preset);
     if (variant == 1) { // indexed, masked, weighted
         c.d.groups.index = l->index;
         c.io.mask = l->mask;
@@ -50,9 +61,11 @@ TK_TEST(preference_list_long, a_list_of_150000_agrees_with_the_oracle)
 {
     const int64_t sizes[] = {33, 150000, 1};
     list_random l = list_random_make(sizes, 3, 32);
-    list_case c = list_random_case(&l, "yojo");
+    list_case c = long_case(&l, "yojo");
     list_check(tk, &c);
-    c = list_random_case(&l, "pacs");
+    c = long_case(&l, "pacs");
+    list_check(tk, &c);
+    c.d.groups.max_size = 0; // one block
     list_check(tk, &c);
     list_random_free(&l);
 }
@@ -88,7 +101,7 @@ TK_TEST(preference_list_long, a_bad_long_list_harms_no_other)
     for (int skip = 0; skip < 2; skip++) {
         for (int k = 0; k < 2; k++) {
             tk_case("%s, skip %d", k == 0 ? "yojo" : "real", skip);
-            list_case c = list_random_case(&l, k == 0 ? "yojo" : "real");
+            list_case c = long_case(&l, k == 0 ? "yojo" : "real");
             c.d.groups.index = l.index;
             c.d.skip_invalid = skip;
             c.io.mask = l.mask;
@@ -110,7 +123,7 @@ TK_TEST(preference_list_long, overlapping_groups_stay_inside_the_workspace)
     for (int n = 0; n <= GROUPS; n++) {
         offsets[n] = n % 2 == 0 ? 0 : ITEMS;
     }
-    list_case c = list_random_case(&l, "yojo");
+    list_case c = long_case(&l, "yojo");
     c.d.groups.num_groups = GROUPS;
     c.d.groups.offsets = offsets;
     c.io.target_index = targets;
@@ -130,6 +143,7 @@ TK_TEST(preference_list_long, overlapping_groups_stay_inside_the_workspace)
 typedef struct launch_case {
     const char *preset;
     int64_t size;
+    int64_t max_size;
     int32_t center;
     int outputs;
     int launches;
@@ -138,20 +152,24 @@ typedef struct launch_case {
 TK_TEST(preference_list_long, launches_are_as_documented)
 {
     static const launch_case cases[] = {
-        {"yojo", 16384, MERIT_LIST_CENTER_NONE, PL_ALL, 1},
-        {"yojo", 16385, MERIT_LIST_CENTER_NONE, PL_ALL, 4},
-        {"yojo", 16385, MERIT_LIST_CENTER_NONE, PL_LOSS, 4},
-        {"yojo", 16385, MERIT_LIST_CENTER_MEAN, PL_ALL, 5},
-        {"real", 16385, MERIT_LIST_CENTER_NONE, PL_ALL, 4},
-        {"real", 16385, MERIT_LIST_CENTER_NONE, PL_LOSS, 3},
-        {"instruct_gpt", 1024, MERIT_LIST_CENTER_NONE, PL_ALL, 1},
-        {"instruct_gpt", 1025, MERIT_LIST_CENTER_NONE, PL_ALL, 5},
-        {"instruct_gpt", 1025, MERIT_LIST_CENTER_NONE, PL_LOSS, 4},
+        {"yojo", 16384, 16384, MERIT_LIST_CENTER_NONE, PL_ALL, 1},
+        {"yojo", 16385, 16385, MERIT_LIST_CENTER_NONE, PL_ALL, 4},
+        {"yojo", 16385, 16385, MERIT_LIST_CENTER_NONE, PL_LOSS, 4},
+        {"yojo", 16385, 16385, MERIT_LIST_CENTER_MEAN, PL_ALL, 5},
+        {"real", 16385, 16385, MERIT_LIST_CENTER_NONE, PL_ALL, 4},
+        {"real", 16385, 16385, MERIT_LIST_CENTER_NONE, PL_LOSS, 3},
+        {"yojo", 16385, 0, MERIT_LIST_CENTER_MEAN, PL_ALL, 1},
+        {"instruct_gpt", 1025, 0, MERIT_LIST_CENTER_NONE, PL_ALL, 1},
+        {"plackett_luce", 20000, 20000, MERIT_LIST_CENTER_NONE, PL_ALL, 1},
+        {"instruct_gpt", 1024, 1024, MERIT_LIST_CENTER_NONE, PL_ALL, 1},
+        {"instruct_gpt", 1025, 1025, MERIT_LIST_CENTER_NONE, PL_ALL, 5},
+        {"instruct_gpt", 1025, 1025, MERIT_LIST_CENTER_NONE, PL_LOSS, 4},
     };
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         const launch_case *const e = &cases[k];
         list_random l = list_random_make(&e->size, 1, 36);
-        list_case c = list_random_case(&l, e->preset);
+        list_case c = long_case(&l, e->preset);
+        c.d.groups.max_size = e->max_size;
         c.d.center = e->center;
         c.outputs = e->outputs;
         tk_launches(tk);
