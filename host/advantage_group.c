@@ -268,10 +268,10 @@ static merit_status prepare(merit_context *ctx, const merit_advantage_group_desc
     }
     if (sums) args->sums = merit_layout_take(layout, rows, sizeof(double));
     if (may_split) {
-        const int64_t splits = merit_advantage_split_room(rows);
-        args->split_tiles =
-            merit_layout_take(layout, rows / 2048 + splits + 1, sizeof(merit_advantage_partial));
-        args->split_groups = merit_layout_take(layout, splits, sizeof(merit_advantage_split));
+        args->split_tiles = merit_layout_take(layout, merit_advantage_split_tile_room(rows),
+                                              sizeof(merit_advantage_partial));
+        args->split_groups = merit_layout_take(layout, merit_advantage_split_room(rows),
+                                               sizeof(merit_advantage_split));
     }
     return MERIT_STATUS_OK;
 }

@@ -145,3 +145,38 @@ TK_TEST(advantage_group, a_group_of_seventy_thousand_under_other_scales_and_colu
         ag_random_free(&r);
     }
 }
+
+// Decreasing offsets can make more large groups than can lie side by side: every second one is sound, and
+// overlaps the others. What of them the list of large groups has no room for, a block takes alone. No
+// order is kept among groups that write one row.
+TK_TEST(advantage_group, large_groups_that_overlap_are_each_what_they_are_alone)
+{
+    static const int64_t offsets[] = {0, 70000, 5000, 75000, 9000, 79000, 10000, 80000};
+    enum { GROUPS = sizeof offsets / sizeof offsets[0] - 1 };
+    for (int level = 0; level < 2; level++) {
+        tk_random random = {.state = 90 + (uint64_t)level};
+        ag_random r = {.c = ag_uniform(NULL, 1, 80000, NULL)};
+        ag_random_rewards(&r, &random, 0);
+        r.c.d.groups = (merit_groups){.num_groups = GROUPS, .offsets = offsets};
+        r.c.d.scale_level = level == 0 ? MERIT_LEVEL_GROUP : MERIT_LEVEL_BATCH;
+        r.c.outputs = AG_COUNT | AG_MEAN | AG_SCALE | AG_MIN | AG_MAX | AG_FLAGS | AG_DIAGNOSTICS;
+        if (level == 1) r.c.outputs |= AG_BATCH;
+        r.c.repeats = 1; // the first call leaves its tickets at 0
+        tk_case("level %d", level);
+        ag_result all = ag_run(tk, &r.c); // the same bits on every backend
+        TK_EXPECT(all.diagnostics.count[MERIT_COUNTER_BAD_OFFSETS] == 2 * (GROUPS / 2), "%llu",
+                  (unsigned long long)all.diagnostics.count[MERIT_COUNTER_BAD_OFFSETS]);
+        for (int g = 0; g < GROUPS && level == 0; g += 2) {
+            r.c.d.groups = (merit_groups){.num_groups = 1, .offsets = offsets + g};
+            ag_result alone = ag_run(tk, &r.c);
+            tk_expect_bits(all.group_count + g, alone.group_count, 1, 4);
+            tk_expect_bits(all.group_mean + g, alone.group_mean, 1, 8);
+            tk_expect_bits(all.group_scale + g, alone.group_scale, 1, 8);
+            tk_expect_bits(all.group_min + g, alone.group_min, 1, 8);
+            tk_expect_bits(all.group_max + g, alone.group_max, 1, 8);
+            ag_free(&alone);
+        }
+        ag_free(&all);
+        ag_random_free(&r);
+    }
+}

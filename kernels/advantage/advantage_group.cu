@@ -132,32 +132,12 @@ MERIT_HD static inline int resident_members(const Args &a)
     return (int)kTile;
 }
 
-MERIT_DEVICE bool goes_split(const Args &a, const merit_advantage_span &span)
-{
-    return a.split_groups != NULL && span.refusal == MERIT_ADVANTAGE_FINE &&
-           span.size > MERIT_ADVANTAGE_SPLIT_SIZE;
-}
-
-// Appends a group to the list of the split schedule. The order of the list reaches no result. There is
-// room for all groups that do not overlap; offsets that decrease in between may list more: those are left
-// out and counted.
-MERIT_DEVICE void list_split(const Args &a, int64_t group)
-{
-    const uint32_t at = atomicAdd(&a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT], 1u);
-    if (at >= (uint32_t)merit_advantage_split_room(a.d.num_rows)) {
-        m_count(a.io.diagnostics, MERIT_COUNTER_BAD_OFFSETS, 1);
-        return;
-    }
-    a.split_groups[at].group = group;
-    a.split_groups[at].tiles_done = 0;
-    a.split_groups[at].saw = 0;
-}
-
 // grid: any; block: kThreads; dynamic shared memory: mixed_shared_bytes.
 MERIT_KERNEL(kThreads, 1) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT Args a)
 {
     MERIT_SHARED(double, scratch, [kWarps]);
     MERIT_SHARED(AdvantageStacks, stacks, [1]);
+    MERIT_SHARED(int, listed, [1]);
     MERIT_DYN_SMEM(double, values);
     const int64_t groups = a.d.groups.num_groups;
     const int warp = threadIdx.x / kWarpSize;
@@ -188,9 +168,15 @@ MERIT_KERNEL(kThreads, 1) advantage_group_mixed_kernel(const MERIT_GRID_CONSTANT
             for (int64_t group = first; group < first + kWarps && group < groups; group++) {
                 b.group = group;
                 b.span = merit_advantage_span_of(&a, group);
-                if (goes_split(a, b.span)) {
-                    if (a.lists_split && threadIdx.x == 0) list_split(a, group);
-                    continue;
+                if (may_split(a, b.span)) {
+                    if (threadIdx.x == 0) {
+                        listed[0] =
+                            a.lists_split ? list_for_split(a, b.span, group) : is_listed(a, group);
+                    }
+                    __syncthreads(); // the answer is there
+                    const bool goes_split = listed[0] != 0;
+                    __syncthreads(); // and read, before the next one
+                    if (goes_split) continue;
                 }
                 done++;
                 if (b.span.size > kLanes) work_run_group(a, b, records_only);

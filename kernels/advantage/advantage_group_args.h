@@ -34,6 +34,7 @@ typedef struct merit_advantage_partial {
 // A group of the split schedule.
 typedef struct merit_advantage_split {
     int64_t group;
+    int64_t first_tile; // of its partials
     merit_advantage_partial partial; // of the whole group
     merit_moments x_range; // of x over V: count, min, max
     uint32_t tiles_done;
@@ -48,7 +49,8 @@ enum {
     MERIT_ADVANTAGE_TICKET_SPLIT = 0, // groups listed for the split schedule
     MERIT_ADVANTAGE_TICKET_APPLY = 1, // blocks done with it
     MERIT_ADVANTAGE_TICKET_BATCH = 2, // tiles of groups folded
-    MERIT_ADVANTAGE_TICKET_TILES = 4, // groups done, per tile of 2048
+    MERIT_ADVANTAGE_TICKET_SPLIT_TILES = 4, // two words: partials that the groups listed need
+    MERIT_ADVANTAGE_TICKET_TILES = 6, // groups done, per tile of 2048
     MERIT_ADVANTAGE_TICKET_WORDS = 64, // tiles beyond these have words elsewhere
     MERIT_ADVANTAGE_TICKET_NEAR = MERIT_ADVANTAGE_TICKET_WORDS - MERIT_ADVANTAGE_TICKET_TILES,
     // A larger group is spread over blocks, where its options allow.
@@ -74,14 +76,20 @@ typedef struct merit_advantage_group_args {
     merit_advantage_record *group_records; // [num_sets,N]
     merit_advantage_record *tile_records; // [num_sets, tiles of 2048 groups]
     merit_advantage_record *batch_records; // [num_sets]
-    merit_advantage_partial *split_tiles; // partials of the tiles of split groups
-    merit_advantage_split *split_groups; // [R / MERIT_ADVANTAGE_SPLIT_SIZE + 1]
+    merit_advantage_partial *split_tiles; // [merit_advantage_split_tile_room]
+    merit_advantage_split *split_groups; // [merit_advantage_split_room]
 } merit_advantage_group_args;
 
 // Entries of the list of the split schedule: as many groups as can lie side by side.
 MERIT_HD static inline int64_t merit_advantage_split_room(int64_t num_rows)
 {
     return num_rows / MERIT_ADVANTAGE_SPLIT_SIZE + 1;
+}
+
+// Partials of their tiles.
+MERIT_HD static inline int64_t merit_advantage_split_tile_room(int64_t num_rows)
+{
+    return num_rows / 2048 + merit_advantage_split_room(num_rows) + 1;
 }
 
 #endif

@@ -23,11 +23,51 @@ MERIT_DEVICE void place_work(AdvantageWork<kKind> &w, double *values, int capaci
     w.state = reinterpret_cast<uint8_t *>(values + 2 * capacity) + first;
 }
 
-// First partial of a split group: those before it have fewer tiles than this leaves room for.
-MERIT_DEVICE int64_t split_base(const merit_advantage_span &span)
+// Listing -----------------------------------------------------------------------------------------
+
+MERIT_DEVICE uint32_t listed_groups(const Args &a)
 {
-    return span.begin / kTile + span.begin / MERIT_ADVANTAGE_SPLIT_SIZE;
+    const uint32_t listed = a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT];
+    const uint32_t room = (uint32_t)merit_advantage_split_room(a.d.num_rows);
+    return listed < room ? listed : room;
 }
+
+MERIT_DEVICE bool may_split(const Args &a, const merit_advantage_span &span)
+{
+    return a.split_groups != NULL && span.refusal == MERIT_ADVANTAGE_FINE &&
+           span.size > MERIT_ADVANTAGE_SPLIT_SIZE;
+}
+
+// By one thread: lists a group for the split schedule. The order of the list reaches no result. Only groups
+// that overlap, because offsets decrease in between, can be more than the list holds: then false, and the
+// block goes on with the group alone.
+MERIT_DEVICE bool list_for_split(const Args &a, const merit_advantage_span &span, int64_t group)
+{
+    const int64_t tiles = (span.size + kTile - 1) / kTile;
+    unsigned long long *const taken =
+        reinterpret_cast<unsigned long long *>(a.tickets + MERIT_ADVANTAGE_TICKET_SPLIT_TILES);
+    const int64_t first = (int64_t)atomicAdd(taken, (unsigned long long)tiles);
+    if (first + tiles > merit_advantage_split_tile_room(a.d.num_rows)) return false;
+    const uint32_t at = atomicAdd(&a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT], 1u);
+    if (at >= (uint32_t)merit_advantage_split_room(a.d.num_rows)) return false;
+    a.split_groups[at].group = group;
+    a.split_groups[at].first_tile = first;
+    a.split_groups[at].tiles_done = 0;
+    a.split_groups[at].saw = 0;
+    return true;
+}
+
+// Whether an earlier launch has listed it.
+MERIT_DEVICE bool is_listed(const Args &a, int64_t group)
+{
+    const uint32_t listed = listed_groups(a);
+    for (uint32_t n = 0; n < listed; n++) {
+        if (a.split_groups[n].group == group) return true;
+    }
+    return false;
+}
+
+// Phases ------------------------------------------------------------------------------------------
 
 MERIT_DEVICE_CALL void fold_partials(merit_advantage_partial *partials, int64_t count)
 {
@@ -54,13 +94,6 @@ MERIT_DEVICE void begin_split(const Args &a, AdvantageWork<kTeamBlockWide> &w, d
     w.saw = 0;
 }
 
-MERIT_DEVICE uint32_t listed_groups(const Args &a)
-{
-    const uint32_t listed = a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT];
-    const uint32_t room = (uint32_t)merit_advantage_split_room(a.d.num_rows);
-    return listed < room ? listed : room;
-}
-
 // Partials of all tiles of the listed groups; the last block of a group folds them.
 // grid: any; block: kThreads; dynamic shared memory: one tile.
 MERIT_KERNEL(kThreads, 1) advantage_group_split_kernel(const MERIT_GRID_CONSTANT Args a)
@@ -72,7 +105,7 @@ MERIT_KERNEL(kThreads, 1) advantage_group_split_kernel(const MERIT_GRID_CONSTANT
     for (uint32_t n = 0; n < listed; n++) {
         merit_advantage_split *const entry = &a.split_groups[n];
         begin_split(a, w, scratch, values, *entry);
-        merit_advantage_partial *const partials = a.split_tiles + split_base(w.span);
+        merit_advantage_partial *const partials = a.split_tiles + entry->first_tile;
         const int64_t tiles = work_tiles(w);
         for (int64_t tile = split_first_tile(n); tile < tiles; tile += gridDim.x) {
             w.saw = 0;
@@ -145,6 +178,8 @@ MERIT_KERNEL(kThreads, 1) advantage_group_split_apply_kernel(const MERIT_GRID_CO
     }
     if (block_is_last(&a.tickets[MERIT_ADVANTAGE_TICKET_APPLY], 1, gridDim.x) && threadIdx.x == 0) {
         a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT] = 0;
+        a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT_TILES] = 0;
+        a.tickets[MERIT_ADVANTAGE_TICKET_SPLIT_TILES + 1] = 0;
     }
 }
 
