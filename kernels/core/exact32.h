@@ -150,22 +150,28 @@ MERIT_HD static inline float m_exp2(float x)
     return m_canonical32(m_scale32(m_exp_core(r).hi, m_rounded_int32(shifted)));
 }
 
-// (e^x - 1) / 2^power without cancellation, as hi + lo that are not yet added up:
-// 2^n (e^r - 1) + (2^n - 1). power is 0 up to n = 64; above, the -1 is lost, and so is any x.
+// scale (e^r - 1) + (scale + less) without cancellation, as hi + lo that are not yet added up. less: -1,
+// or 0 where it would be lost.
+MERIT_HD static inline merit_pair32 m_expm1_join(merit_pair32 r, float scale, float less)
+{
+    const float tail = m_fma(r.lo, m_add(1.0f, r.hi), m_exp_tail(r.hi));
+    const merit_pair32 whole = m_two_sum(scale, less);
+    merit_pair32 y = m_fast_two_sum(whole.hi, m_mul(scale, r.hi));
+    y.lo = m_fma(scale, tail, m_add(y.lo, whole.lo));
+    return y;
+}
+
+// (e^x - 1) / 2^power: 2^n (e^r - 1) + (2^n - 1). power is 0 up to n = 64; above, the -1 is lost, and so
+// is any x.
 MERIT_HD static inline merit_pair32 m_expm1_core(float x, int32_t *power)
 {
     const float raised = x < -30.0f ? -30.0f : x; // -1 from -18 down
     const float clipped = raised > 90.0f ? 90.0f : raised;
     int32_t n;
     const merit_pair32 r = m_exp_reduce(clipped, &n);
-    const float tail = m_fma(r.lo, m_add(1.0f, r.hi), m_exp_tail(r.hi));
     const int far = n > 64;
-    const float scale = m_exp2_int(far ? 0 : n);
-    const merit_pair32 whole = m_two_sum(scale, far ? 0.0f : -1.0f);
-    merit_pair32 y = m_fast_two_sum(whole.hi, m_mul(scale, r.hi));
-    y.lo = m_fma(scale, tail, m_add(y.lo, whole.lo));
     *power = far ? n : 0;
-    return y;
+    return m_expm1_join(r, m_exp2_int(far ? 0 : n), far ? 0.0f : -1.0f);
 }
 
 MERIT_HD static inline float m_expm1(float x)
@@ -176,17 +182,56 @@ MERIT_HD static inline float m_expm1(float x)
     return m_canonical32(x == 0.0f ? x : y); // the sign of zero survives
 }
 
+// hi + lo - d
+MERIT_HD static inline float m_expm1_minus(merit_pair32 e, float d)
+{
+    const merit_pair32 rest = m_two_sum(e.hi, -d);
+    return m_add(rest.hi, m_add(rest.lo, e.lo));
+}
+
 // e^d - 1 - d without cancellation, positive away from 0. Below abs(d) = ln2/2 it is the tail of the
 // series by itself.
 MERIT_HD static inline float m_expm1m(float d)
 {
     int32_t power;
     const merit_pair32 e = m_expm1_core(d, &power);
-    const merit_pair32 rest = m_two_sum(e.hi, -d);
-    const float near = m_add(rest.hi, m_add(rest.lo, e.lo));
+    const float near = m_expm1_minus(e, d);
     const float far = m_scale32(m_add(e.hi, e.lo), power);
     const float y = power == 0 ? near : far;
     return m_canonical32(m_abs32(d) == m_inf32() ? m_inf32() : y);
+}
+
+// The bits of m_exp, m_expm1 and m_expm1m with fewer operations where no result is subnormal or too large.
+
+// abs(x) <= MERIT_EXP_NEAR
+#define MERIT_EXP_NEAR 80.0f
+
+MERIT_HD static inline float m_exp_near(float x)
+{
+    int32_t n;
+    const merit_pair32 r = m_exp_reduce(x, &n);
+    return m_mul(m_exp_core(r).hi, m_exp2_int(n));
+}
+
+// abs(x) <= MERIT_EXPM1_NEAR
+#define MERIT_EXPM1_NEAR 30.0f
+
+MERIT_HD static inline merit_pair32 m_expm1_near_core(float x)
+{
+    int32_t n;
+    const merit_pair32 r = m_exp_reduce(x, &n);
+    return m_expm1_join(r, m_exp2_int(n), -1.0f);
+}
+
+MERIT_HD static inline float m_expm1_near(float x)
+{
+    const merit_pair32 e = m_expm1_near_core(x);
+    return x == 0.0f ? x : m_add(e.hi, e.lo);
+}
+
+MERIT_HD static inline float m_expm1m_near(float d)
+{
+    return m_expm1_minus(m_expm1_near_core(d), d);
 }
 
 // tanh x = -e / (2 + e), e = expm1(-2 abs(x)).

@@ -108,14 +108,47 @@ static void policy_ratio(const merit_policy_loss_args *restrict a,
     }
 }
 
+// With the rule as a constant the loop vectorizes.
+__attribute__((always_inline)) static inline void
+policy_mismatch_weights_as(const merit_policy_loss_args *restrict a, int32_t rule,
+                           policy_chunk *restrict p)
+{
+    const float low = a->d.mismatch_low;
+    const float high = a->d.mismatch_high;
+    for (int j = 0; j < p->count; j++) {
+        p->c[j] = merit_policy_mismatch_weight(rule, low, high, p->mismatch[j]);
+    }
+}
+
+static void policy_mismatch_weights(const merit_policy_loss_args *a, policy_chunk *p)
+{
+    switch (a->d.mismatch_rule) {
+    case MERIT_POLICY_MISMATCH_RULE_MASK:
+        policy_mismatch_weights_as(a, MERIT_POLICY_MISMATCH_RULE_MASK, p);
+        break;
+    case MERIT_POLICY_MISMATCH_RULE_NONE:
+        policy_mismatch_weights_as(a, MERIT_POLICY_MISMATCH_RULE_NONE, p);
+        break;
+    default: policy_mismatch_weights_as(a, MERIT_POLICY_MISMATCH_RULE_TRUNCATE, p); break;
+    }
+}
+
+// The log of the importance of each token: num - rollout, or lp - old.
+static void policy_differences(const float *restrict a, const float *restrict b, int count,
+                               float *restrict to)
+{
+    for (int j = 0; j < count; j++) {
+        to[j] = m_sub(a[j], b[j]);
+    }
+}
+
 // w keep, then c and k.
 static void policy_mismatch(const merit_policy_loss_args *restrict a,
                             const merit_policy_sequence *restrict s, policy_chunk *restrict p)
 {
     if (a->reads_rollout) {
-        for (int j = 0; j < p->count; j++) {
-            p->gap[j] = merit_policy_gap(&a->d, p->lp[j], p->old[j], p->rollout[j]);
-        }
+        const int current = a->d.mismatch_numerator == MERIT_POLICY_NUMERATOR_CURRENT;
+        policy_differences(current ? p->lp : p->old, p->rollout, p->count, p->gap);
     }
     if (a->d.mismatch_level == MERIT_POLICY_LEVEL_NONE) {
         for (int j = 0; j < p->count; j++) {
@@ -124,11 +157,12 @@ static void policy_mismatch(const merit_policy_loss_args *restrict a,
     } else if (a->d.mismatch_level == MERIT_POLICY_LEVEL_TOKEN) {
         for (int j = 0; j < p->count; j++) {
             p->mismatch[j] = merit_policy_importance(p->gap[j]);
-            p->c[j] = merit_policy_mismatch_weight(a, p->mismatch[j]);
         }
+        policy_mismatch_weights(a, p);
     } else {
         const float w = merit_policy_importance(s->mismatch);
-        const float weight = merit_policy_mismatch_weight(a, w);
+        const float weight = merit_policy_mismatch_weight(a->d.mismatch_rule, a->d.mismatch_low,
+                                                          a->d.mismatch_high, w);
         for (int j = 0; j < p->count; j++) {
             p->mismatch[j] = w;
             p->c[j] = weight;
@@ -138,14 +172,27 @@ static void policy_mismatch(const merit_policy_loss_args *restrict a,
         p->kept[j] = 1;
     }
     if (a->d.reject_level == MERIT_POLICY_LEVEL_TOKEN) {
+        const int current = a->d.reject_source == MERIT_POLICY_REJECT_SOURCE_CURRENT_OLD;
+        float weights[POLICY_CHUNK];
+        policy_differences(current ? p->lp : p->old, current ? p->old : p->rollout, p->count,
+                           weights);
         for (int j = 0; j < p->count; j++) {
-            const float m = merit_policy_reject_log(&a->d, p->lp[j], p->old[j], p->rollout[j]);
-            p->kept[j] = merit_policy_kept(a, merit_policy_importance(m), p->advantage[j]);
+            weights[j] = merit_policy_importance(weights[j]);
+        }
+        const float low = a->d.reject_low;
+        const float high = a->d.reject_high;
+        const int32_t any = a->d.reject_when == MERIT_POLICY_REJECT_WHEN_ANY;
+        for (int j = 0; j < p->count; j++) {
+            const int32_t outside = (weights[j] < low) | (weights[j] > high);
+            const int32_t negative = p->advantage[j] < 0.0f;
+            p->kept[j] = (outside & (any | negative)) == 0;
         }
     } else if (a->d.reject_level != MERIT_POLICY_LEVEL_NONE) {
         const float w = merit_policy_importance(s->reject);
+        const int32_t positive = merit_policy_kept(a, w, 1.0f);
+        const int32_t negative = merit_policy_kept(a, w, -1.0f);
         for (int j = 0; j < p->count; j++) {
-            p->kept[j] = merit_policy_kept(a, w, p->advantage[j]);
+            p->kept[j] = p->advantage[j] < 0.0f ? negative : positive;
         }
     }
     for (int j = 0; j < p->count; j++) {
@@ -196,6 +243,20 @@ static void policy_weights(const merit_policy_loss_args *restrict a,
     }
 }
 
+// Bounds of r.
+static void policy_bounds(const merit_policy_loss_args *restrict a, const policy_chunk *restrict p,
+                          int alt, float *restrict low, float *restrict high)
+{
+    const float positive_low = merit_policy_low(a, 1.0f, alt);
+    const float positive_high = merit_policy_high(a, 1.0f, alt);
+    const float negative_low = merit_policy_low(a, -1.0f, alt);
+    const float negative_high = merit_policy_high(a, -1.0f, alt);
+    for (int j = 0; j < p->count; j++) {
+        low[j] = p->advantage[j] < 0.0f ? negative_low : positive_low;
+        high[j] = p->advantage[j] < 0.0f ? negative_high : positive_high;
+    }
+}
+
 // With the kind as a constant the loop vectorizes.
 __attribute__((always_inline)) static inline void
 policy_surrogate_as(const merit_policy_loss_args *restrict a,
@@ -203,15 +264,8 @@ policy_surrogate_as(const merit_policy_loss_args *restrict a,
                     int32_t kind, int alt, policy_surrogate_values *restrict to)
 {
     const float geometric = s->geometric;
-    const float positive_low = merit_policy_low(a, 1.0f, alt);
-    const float positive_high = merit_policy_high(a, 1.0f, alt);
-    const float negative_low = merit_policy_low(a, -1.0f, alt);
-    const float negative_high = merit_policy_high(a, -1.0f, alt);
     float low[POLICY_CHUNK], high[POLICY_CHUNK];
-    for (int j = 0; j < p->count; j++) {
-        low[j] = p->advantage[j] < 0.0f ? negative_low : positive_low;
-        high[j] = p->advantage[j] < 0.0f ? negative_high : positive_high;
-    }
+    policy_bounds(a, p, alt, low, high);
     for (int j = 0; j < p->count; j++) {
         const merit_policy_ratio r = {p->ratio[j], p->inside[j]};
         const merit_policy_surrogate_value v = merit_policy_surrogate_of(
@@ -276,7 +330,8 @@ __attribute__((always_inline)) static inline void policy_kl_as(int count, int32_
     }
 }
 
-static void policy_kl_by_ratio(policy_chunk *restrict p, int through)
+__attribute__((always_inline)) static inline void policy_kl_by_ratio_as(policy_chunk *restrict p,
+                                                                        int through)
 {
     for (int j = 0; j < p->count; j++) {
         const merit_policy_ratio r = {p->ratio[j], p->inside[j]};
@@ -314,7 +369,11 @@ static void policy_kl(const merit_policy_loss_args *restrict a, policy_chunk *re
         p->kl_stops[j] = v.stops;
     }
     if (a->d.kl_weight == MERIT_POLICY_KL_WEIGHT_RATIO) {
-        policy_kl_by_ratio(p, merit_policy_ratio_through(a));
+        if (merit_policy_ratio_through(a)) {
+            policy_kl_by_ratio_as(p, 1);
+        } else {
+            policy_kl_by_ratio_as(p, 0);
+        }
     }
 }
 

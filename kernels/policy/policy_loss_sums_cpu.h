@@ -98,30 +98,58 @@ static void policy_add_statistics(const merit_policy_loss_args *restrict a,
 
 // Counts and extremes ------------------------------------------------------------------------------
 
-static void policy_tally_extremes(const policy_chunk *restrict p, const float *values,
-                                  uint32_t *low, uint32_t *high)
+static void policy_tally_extremes(const int32_t *restrict valid, const float *restrict values,
+                                  int count, uint32_t *low, uint32_t *high)
 {
+    uint32_t below[POLICY_CHUNK], above[POLICY_CHUNK];
     uint32_t lowest = *low;
     uint32_t highest = *high;
-    for (int j = 0; j < p->count; j++) {
-        const uint32_t below = p->valid[j] ? merit_policy_low_word(values[j]) : 0;
-        const uint32_t above = p->valid[j] ? merit_policy_high_word(values[j]) : 0;
-        lowest = below > lowest ? below : lowest;
-        highest = above > highest ? above : highest;
+    for (int j = 0; j < count; j++) {
+        const uint32_t under = merit_policy_low_word(values[j]);
+        const uint32_t over = merit_policy_high_word(values[j]);
+        below[j] = valid[j] != 0 ? under : 0;
+        above[j] = valid[j] != 0 ? over : 0;
+    }
+    for (int j = 0; j < count; j++) {
+        const uint32_t word = below[j];
+        lowest = word > lowest ? word : lowest;
+    }
+    for (int j = 0; j < count; j++) {
+        const uint32_t word = above[j];
+        highest = word > highest ? word : highest;
     }
     *low = lowest;
     *high = highest;
+}
+
+// Counts the bits of up to POLICY_CHUNK words.
+static void policy_tally_flags(const uint32_t *restrict flags, int count, uint64_t *restrict counts)
+{
+    uint32_t seen = 0;
+    for (int j = 0; j < count; j++) {
+        seen |= flags[j];
+    }
+    for (; seen != 0; seen &= seen - 1) {
+        const int bit = __builtin_ctz(seen);
+        uint32_t some = 0;
+        for (int j = 0; j < count; j++) {
+            some += flags[j] >> bit & 1;
+        }
+        counts[bit] += some;
+    }
 }
 
 __attribute__((always_inline)) static inline void
 policy_flags_as(const merit_policy_loss_args *restrict a, const merit_policy_sequence *restrict s,
                 const policy_chunk *restrict p, int32_t kind, int alt, uint32_t *restrict flags)
 {
+    const float cap = merit_policy_or_infinite(a->d.ratio_cap);
+    const float dual = merit_policy_or_infinite(a->d.dual_clip);
+    float low[POLICY_CHUNK], high[POLICY_CHUNK];
+    policy_bounds(a, p, alt, low, high);
     for (int j = 0; j < p->count; j++) {
-        const float A = p->advantage[j];
-        const uint32_t mine =
-            merit_policy_ratio_flags(a, s, kind, A, p->ratio[j], p->shared_log[j],
-                                     merit_policy_low(a, A, alt), merit_policy_high(a, A, alt));
+        const uint32_t mine = merit_policy_ratio_flags(
+            a, s, kind, p->advantage[j], p->ratio[j], p->shared_log[j], low[j], high[j], cap, dual);
         flags[j] = p->is_alt[j] == alt ? mine : flags[j];
     }
 }
@@ -139,12 +167,6 @@ static void policy_flags(const merit_policy_loss_args *restrict a,
         break;
     default: policy_flags_as(a, s, p, kind, alt, flags); break;
     }
-}
-
-// Four bits, each to a byte.
-static inline uint32_t policy_spread(uint32_t bits)
-{
-    return (bits & 1) | (bits & 2) << 7 | (bits & 4) << 14 | (bits & 8) << 21;
 }
 
 static void policy_flag_nan(const policy_chunk *p, const float *part, uint32_t *restrict flags)
@@ -180,24 +202,13 @@ static void policy_tally(const merit_policy_loss_args *restrict a,
     for (int j = 0; j < p->count; j++) {
         flags[j] = p->valid[j] ? flags[j] : 0;
     }
-    // four counts of at most 128 to a word
-    uint32_t low[3] = {0, 0, 0};
-    for (int j = 0; j < p->count; j++) {
-        low[0] += policy_spread(flags[j]);
-    }
-    for (int j = 0; j < p->count; j++) {
-        low[1] += policy_spread(flags[j] >> 4);
-    }
-    for (int j = 0; j < p->count; j++) {
-        low[2] += policy_spread(flags[j] >> 8);
-    }
-    for (int k = 0; k <= MERIT_POLICY_COUNT_TOKENS; k++) {
-        tally->counts[k] += low[k / 4] >> 8 * (k % 4) & 0xffu;
-    }
-    policy_tally_extremes(p, p->ratio, &tally->extremes[MERIT_POLICY_EXTREME_RATIO_MIN],
+    policy_tally_flags(flags, p->count, tally->counts);
+    policy_tally_extremes(p->valid, p->ratio, p->count,
+                          &tally->extremes[MERIT_POLICY_EXTREME_RATIO_MIN],
                           &tally->extremes[MERIT_POLICY_EXTREME_RATIO_MAX]);
     if (a->d.mismatch_level == MERIT_POLICY_LEVEL_NONE) return;
-    policy_tally_extremes(p, p->mismatch, &tally->extremes[MERIT_POLICY_EXTREME_MISMATCH_MIN],
+    policy_tally_extremes(p->valid, p->mismatch, p->count,
+                          &tally->extremes[MERIT_POLICY_EXTREME_MISMATCH_MIN],
                           &tally->extremes[MERIT_POLICY_EXTREME_MISMATCH_MAX]);
 }
 

@@ -93,7 +93,8 @@ MERIT_DEVICE PolicyToken policy_token(const PolicyArgs &a, const merit_policy_se
     if (d.mismatch_level != MERIT_POLICY_LEVEL_NONE) {
         const bool own = d.mismatch_level == MERIT_POLICY_LEVEL_TOKEN;
         t.mismatch = merit_policy_importance(own ? t.gap : s.mismatch);
-        t.c = merit_policy_mismatch_weight(&a, t.mismatch);
+        t.c = merit_policy_mismatch_weight(d.mismatch_rule, d.mismatch_low, d.mismatch_high,
+                                           t.mismatch);
     }
     int kept = 1;
     if (d.reject_level != MERIT_POLICY_LEVEL_NONE) {
@@ -147,7 +148,9 @@ MERIT_DEVICE PolicyToken policy_token(const PolicyArgs &a, const merit_policy_se
     if (kStats) {
         const bool lost =
             t.policy != t.policy || t.c != t.c || t.kl != t.kl || t.entropy_part != t.entropy_part;
-        t.flags = merit_policy_ratio_flags(&a, &s, surrogate, A, t.ratio, t.shared_log, low, high);
+        t.flags = merit_policy_ratio_flags(&a, &s, surrogate, A, t.ratio, t.shared_log, low, high,
+                                           merit_policy_or_infinite(d.ratio_cap),
+                                           merit_policy_or_infinite(d.dual_clip));
         if (d.mismatch_level != MERIT_POLICY_LEVEL_NONE) {
             t.flags |= merit_policy_mismatch_flags(&a, t.mismatch);
         }

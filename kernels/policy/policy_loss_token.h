@@ -82,14 +82,13 @@ MERIT_HD static inline float merit_policy_importance(float log_weight)
     return m_exp(merit_policy_clamp(log_weight, -20.0f, 20.0f));
 }
 
-MERIT_HD static inline float merit_policy_mismatch_weight(const merit_policy_loss_args *a, float w)
+MERIT_HD static inline float merit_policy_mismatch_weight(int32_t rule, float low, float high,
+                                                          float w)
 {
-    const float low = a->d.mismatch_low;
-    const float high = a->d.mismatch_high;
     const float clipped = merit_policy_clamp(w, low, high);
     const float kept = (w < low) | (w > high) ? 0.0f : w;
-    const float ruled = a->d.mismatch_rule == MERIT_POLICY_MISMATCH_RULE_MASK ? kept : clipped;
-    return a->d.mismatch_rule == MERIT_POLICY_MISMATCH_RULE_NONE ? 1.0f : ruled;
+    const float ruled = rule == MERIT_POLICY_MISMATCH_RULE_MASK ? kept : clipped;
+    return rule == MERIT_POLICY_MISMATCH_RULE_NONE ? 1.0f : ruled;
 }
 
 // 1 where the policy term stays. Rejection does not touch NaN, so that it shows.
@@ -170,17 +169,16 @@ merit_policy_clip(float A, merit_policy_ratio r, float low, float high, float ca
     const float far = m_mul(-A, dual);
     const float most = A < 0.0f ? far : m_inf32();
     const float least = most < larger ? most : larger;
-    const int passes =
-        (first >= second) & (r.value <= cap) & !(most < larger) & (r.inside != 0) & (A != 0.0f);
+    const int unclipped = (first >= second) & (r.value <= cap);
+    const int passes = unclipped & !(most < larger) & (r.inside != 0) & (A != 0.0f);
     const float slope = m_mul(-A, r.value);
     const float passed = passes ? slope : 0.0f;
-    // NaN that comparisons would hide: of a branch, with A = 0 only that of the ratio
-    const float sum = m_add(first, second);
-    const float lost = A == 0.0f ? merit_policy_nothing(r.value) : merit_policy_nothing(sum);
     const float loss = A == 0.0f ? 0.0f : least;
+    // NaN that comparisons would hide: of a branch, with A = 0 only that of the ratio
+    const float seen = A == 0.0f ? r.value : m_add(first, second);
     merit_policy_surrogate_value v;
-    v.loss = lost == lost ? loss : lost;
-    v.ratio_slope = m_add(passed, lost);
+    v.loss = seen == seen ? loss : seen;
+    v.ratio_slope = seen == seen ? m_add(passed, 0.0f) : seen;
     v.slope = 0.0f;
     return v;
 }
@@ -342,17 +340,17 @@ merit_policy_kl_by_ratio(merit_policy_kl_value k, merit_policy_ratio r, int thro
 
 // Flags -------------------------------------------------------------------------------------------
 
-// Bits of MERIT_POLICY_COUNT_: of the surrogate and its ratio.
+// Bits of MERIT_POLICY_COUNT_: of the surrogate and its ratio. cap, dual: ratio_cap and dual_clip, inf
+// without one.
 MERIT_HD static inline uint32_t merit_policy_ratio_flags(const merit_policy_loss_args *a,
                                                          const merit_policy_sequence *s,
                                                          int32_t surrogate, float A, float r,
-                                                         float log_ratio, float low, float high)
+                                                         float log_ratio, float low, float high,
+                                                         float cap, float dual)
 {
     const int clips = surrogate == MERIT_POLICY_SURROGATE_CLIP;
     const int bounds = clips | (surrogate == MERIT_POLICY_SURROGATE_DETACHED);
     const int geometric = surrogate == MERIT_POLICY_SURROGATE_GEOMETRIC;
-    const float cap = merit_policy_or_infinite(a->d.ratio_cap);
-    const float dual = merit_policy_or_infinite(a->d.dual_clip);
     // what is compared with which bounds; nothing lies outside infinite ones
     const float sign = geometric ? s->advantage : A;
     const float x = geometric ? log_ratio : r;

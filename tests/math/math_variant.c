@@ -15,6 +15,9 @@
 #define m_logistic_any(x) (m_abs32(x) <= 80.0f ? m_logistic_near(x) : m_logistic(x))
 #define m_logistic_near_sp(x) m_logistic_any(x).softplus
 #define m_logistic_near_s(x) m_logistic_any(x).sigmoid
+#define m_exp_or_near(x) (m_abs32(x) <= MERIT_EXP_NEAR ? m_exp_near(x) : m_exp(x))
+#define m_expm1_or_near(x) (m_abs32(x) <= MERIT_EXPM1_NEAR ? m_expm1_near(x) : m_expm1(x))
+#define m_expm1m_or_near(x) (m_abs32(x) <= MERIT_EXPM1_NEAR ? m_expm1m_near(x) : m_expm1m(x))
 
 #define DEFINE_MAP(type, name)                                  \
     static void map_##name(type *out, const type *in, size_t n) \

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Names without the m_; _lo is the second word of a _pair, _sp and _s are the results of m_logistic and
-// of m_logistic_near where that is defined.
+// Names without the m_; _lo is the second word of a _pair, _sp and _s are the results of m_logistic, _near
+// and _or_near those of a function for small arguments where that is defined.
 #define MATH_MAPS32(X)  \
     X(exp)              \
     X(exp_lo)           \
@@ -26,7 +26,10 @@
     X(logistic_sp)      \
     X(logistic_s)       \
     X(logistic_near_sp) \
-    X(logistic_near_s)
+    X(logistic_near_s)  \
+    X(exp_or_near)      \
+    X(expm1_or_near)    \
+    X(expm1m_or_near)
 
 #define MATH_MAPS64(X) \
     X(exp64)           \

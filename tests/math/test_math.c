@@ -251,18 +251,21 @@ static const exact_case exact_cases64[] = {
     {MATH_log_sigmoid64, -INFINITY, -INFINITY},
 };
 
-// m_logistic_near leaves out what abs(x) <= 80 does not need.
-Test(math, near_logistic_has_the_bits_of_the_general_one)
+// Functions for small arguments leave out what those do not need.
+Test(math, near_functions_have_the_bits_of_the_general_ones)
 {
     const math_variant *const variant = math_variants()[0];
-    static const int maps[2][2] = {{MATH_logistic_sp, MATH_logistic_near_sp},
-                                   {MATH_logistic_s, MATH_logistic_near_s}};
+    static const int maps[5][2] = {{MATH_logistic_sp, MATH_logistic_near_sp},
+                                   {MATH_logistic_s, MATH_logistic_near_s},
+                                   {MATH_exp, MATH_exp_or_near},
+                                   {MATH_expm1, MATH_expm1_or_near},
+                                   {MATH_expm1m, MATH_expm1m_or_near}};
     size_t n;
     float *const x = sample32(&n);
     float *const expected = malloc(n * sizeof *expected);
     float *const actual = malloc(n * sizeof *actual);
     cr_assert(expected != NULL && actual != NULL);
-    for (int k = 0; k < 2; ++k) {
+    for (int k = 0; k < 5; ++k) {
         variant->map32[maps[k][0]](expected, x, n);
         variant->map32[maps[k][1]](actual, x, n);
         for (size_t i = 0; i < n; ++i)

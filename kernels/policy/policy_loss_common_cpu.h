@@ -1,0 +1,464 @@
+// policy_loss, CPU, the common case at full speed: CLIP, at most K3 of the reference, weights that the
+// tokens of a sequence share, loss and gradient and perhaps statistics. The formulas of
+// policy_loss_token.h, a few at a time over 128 tokens, so that each loop is one of vectors and holds
+// enough independent work; what other options ask for is left out. A sequence that has no weight takes the
+// general path.
+#ifndef MERIT_POLICY_LOSS_COMMON_CPU_H
+#define MERIT_POLICY_LOSS_COMMON_CPU_H
+
+#include "policy_loss_sums_cpu.h"
+
+#define POLICY_INLINE __attribute__((always_inline)) static inline
+#define POLICY_CALL __attribute__((noinline)) static // a loop keeps its registers to itself
+
+typedef struct policy_common {
+    float c; // that every valid token has
+    float ratio_slope; // with one ratio for the sequence, what goes through it
+    float shared; // the gradient through it
+    int32_t by_token; // ratios
+    int32_t has_advantages; // of its own for each token
+    int32_t has_kl;
+    int32_t has_bounds; // dual_clip, ratio_cap or bounds of the log-ratio
+    int32_t has_clamps; // of the KL
+    int32_t count; // tokens of the chunk
+    int32_t padded; // and what fills up the last vector: masked
+    int32_t valid[POLICY_CHUNK];
+    float log_ratio[POLICY_CHUNK], apart[POLICY_CHUNK]; // 0 where masked
+    float advantage[POLICY_CHUNK], shared_log[POLICY_CHUNK]; // rho of the sequence
+    float ratio[POLICY_CHUNK], loss[POLICY_CHUNK], slope[POLICY_CHUNK];
+    float kl_loss[POLICY_CHUNK], kl_slope[POLICY_CHUNK];
+    uint32_t largest_ratio,
+        largest_apart; // words of the largest log-ratio and d, without their signs
+} policy_common;
+
+// Whether the options of a call are common ones.
+static int policy_is_common(const merit_policy_loss_args *a)
+{
+    const merit_policy_loss_desc *const d = &a->d;
+    const int k3 = d->kl == MERIT_POLICY_KL_K3 && d->kl_gradient == MERIT_POLICY_KL_GRADIENT_OWN &&
+                   d->kl_weight == MERIT_POLICY_KL_WEIGHT_ONE;
+    const int by_token = d->ratio_level == MERIT_POLICY_LEVEL_TOKEN;
+    const int corrects = d->mismatch_level != MERIT_POLICY_LEVEL_NONE;
+    if (d->surrogate != MERIT_POLICY_SURROGATE_CLIP || a->io.token_mode != NULL) return 0;
+    if (d->advantage_level != MERIT_POLICY_ADVANTAGE_SEQUENCE && !by_token) return 0;
+    if (corrects && (d->mismatch_level == MERIT_POLICY_LEVEL_TOKEN || a->io.stats != NULL ||
+                     d->correction_scope != MERIT_POLICY_SCOPE_POLICY)) {
+        return 0;
+    }
+    if (d->reject_level != MERIT_POLICY_LEVEL_NONE) return 0;
+    if (d->divergence != MERIT_POLICY_DIVERGENCE_NONE) return 0;
+    if (!k3 && d->kl_coef > 0.0f) return 0;
+    if (d->entropy_coef != 0.0f || a->io.token_weight != NULL) return 0;
+    if (a->io.grad_entropy != NULL || a->io.token_loss != NULL) return 0;
+    return a->io.stats == NULL || (!a->reads_rollout && !a->reads_entropy);
+}
+
+// What tokens share: of the call.
+static void policy_common_start(const merit_policy_loss_args *a, policy_common *p)
+{
+    const merit_policy_loss_desc *const d = &a->d;
+    const float inf = m_inf32();
+    memset(p, 0, sizeof *p);
+    p->by_token = d->ratio_level == MERIT_POLICY_LEVEL_TOKEN;
+    p->has_advantages = d->advantage_level == MERIT_POLICY_ADVANTAGE_TOKEN;
+    p->has_kl = d->kl_coef > 0.0f;
+    p->has_bounds = d->dual_clip > 0.0f || d->ratio_cap > 0.0f || d->log_ratio_min > -inf ||
+                    d->log_ratio_max < inf;
+    p->has_clamps = d->kl_input_clamp < inf || d->kl_output_clamp < inf;
+}
+
+// Of a sequence; 0 where the general path has to take it.
+static int policy_common_begin(const merit_policy_loss_args *a, const merit_policy_sequence *s,
+                               policy_common *p)
+{
+    p->c = 1.0f;
+    p->shared = 0.0f;
+    if (s->is_dead || s->is_absent) return 0;
+    if (a->d.mismatch_level != MERIT_POLICY_LEVEL_NONE) {
+        p->c =
+            merit_policy_mismatch_weight(a->d.mismatch_rule, a->d.mismatch_low, a->d.mismatch_high,
+                                         merit_policy_importance(s->mismatch));
+    }
+    for (int j = 0; j < POLICY_CHUNK && !p->has_advantages; j++) {
+        p->advantage[j] = s->advantage;
+    }
+    if (p->by_token) return p->c == p->c && p->c != 0.0f;
+    // sums of equal terms below are exact
+    if (p->c != 1.0f || s->valid >= (int64_t)1 << 29) return 0;
+    const merit_policy_ratio r = merit_policy_ratio_of(a, s->log_ratio);
+    const float A = s->advantage;
+    const merit_policy_surrogate_value v = merit_policy_clip(
+        A, r, merit_policy_low(a, A, 0), merit_policy_high(a, A, 0),
+        merit_policy_or_infinite(a->d.ratio_cap), merit_policy_or_infinite(a->d.dual_clip));
+    const float both = m_add(v.ratio_slope, v.slope);
+    p->ratio_slope = v.ratio_slope;
+    for (int j = 0; j < POLICY_CHUNK; j++) {
+        p->shared_log[j] = s->log_ratio;
+        p->ratio[j] = r.value;
+        p->loss[j] = v.loss;
+        p->slope[j] = a->goes_through ? v.slope : both;
+    }
+    return 1;
+}
+
+// The sum of `count` terms that are equal.
+static double policy_common_equal(int64_t count, float term)
+{
+    return m_add64(m_mul64((double)count, (double)term), 0.0);
+}
+
+// Chunks ------------------------------------------------------------------------------------------
+
+// The largest word of the results without a sign: the order of such words is that of their values.
+POLICY_INLINE uint32_t policy_common_differences(const float *a, const float *b,
+                                                 const int32_t *restrict valid, int count,
+                                                 float *restrict to)
+{
+    uint32_t largest = 0;
+    for (int j = 0; j < count; j++) {
+        const float x = m_sub(a[j], b[j]);
+        to[j] = valid[j] != 0 ? x : 0.0f;
+    }
+    for (int j = 0; j < count; j++) {
+        const uint32_t size = m_bits32(to[j]) & 0x7fffffffu;
+        largest = size > largest ? size : largest;
+    }
+    return largest;
+}
+
+POLICY_CALL void policy_common_read(const merit_policy_loss_args *restrict a, int64_t start,
+                                    int count, policy_common *restrict p)
+{
+    const float *const lp = a->io.logprob + start;
+    p->count = count;
+    p->padded = (count + 15) & ~15;
+    for (int j = count; j < p->padded; j++) {
+        p->valid[j] = 0;
+        p->log_ratio[j] = 0.0f;
+        p->apart[j] = 0.0f;
+    }
+    if (a->io.mask != NULL) {
+        const uint8_t *const mask = a->io.mask + start;
+        for (int j = 0; j < count; j++) {
+            p->valid[j] = mask[j] != 0;
+        }
+    } else {
+        for (int j = 0; j < count; j++) {
+            p->valid[j] = 1;
+        }
+    }
+    if (p->by_token || a->io.stats != NULL) {
+        const float *const old = (a->reads_old ? a->io.old : a->io.logprob) + start;
+        p->largest_ratio = policy_common_differences(lp, old, p->valid, count, p->log_ratio);
+    }
+    if (p->has_advantages) {
+        memcpy(p->advantage, a->io.advantages + start, (size_t)count * sizeof(float));
+    }
+    if (p->has_kl) {
+        p->largest_apart =
+            policy_common_differences(a->io.ref + start, lp, p->valid, count, p->apart);
+    }
+}
+
+POLICY_CALL void policy_common_ratios_near(const merit_policy_loss_args *restrict a,
+                                           policy_common *restrict p)
+{
+    const float low = a->d.log_ratio_min;
+    const float high = a->d.log_ratio_max;
+    const int count = p->padded;
+    for (int j = 0; j < count; j++) {
+        p->ratio[j] = m_exp_near(merit_policy_clamp(p->log_ratio[j], low, high));
+    }
+}
+
+POLICY_CALL void policy_common_ratios_far(const merit_policy_loss_args *restrict a,
+                                          policy_common *restrict p)
+{
+    const float low = a->d.log_ratio_min;
+    const float high = a->d.log_ratio_max;
+    const int count = p->padded;
+    for (int j = 0; j < count; j++) {
+        p->ratio[j] = m_exp(merit_policy_clamp(p->log_ratio[j], low, high));
+    }
+}
+
+// has_bounds: that of p as a constant. A is read from an array even if it is the same for all: conditions
+// on a scalar would become loops of their own, with branches inside.
+POLICY_INLINE void policy_common_clip(const merit_policy_loss_args *restrict a, int has_bounds,
+                                      policy_common *restrict p)
+{
+    const float cap = has_bounds ? merit_policy_or_infinite(a->d.ratio_cap) : m_inf32();
+    const float dual = has_bounds ? merit_policy_or_infinite(a->d.dual_clip) : m_inf32();
+    const float least = a->d.log_ratio_min;
+    const float most = a->d.log_ratio_max;
+    const float positive_low = a->low[0]; // loads that depend on no comparison
+    const float negative_low = a->low[1];
+    const float positive_high = a->high[0];
+    const float negative_high = a->high[1];
+    const int count = p->padded;
+    for (int j = 0; j < count; j++) {
+        const float A = p->advantage[j];
+        const float low = A < 0.0f ? negative_low : positive_low;
+        const float high = A < 0.0f ? negative_high : positive_high;
+        const float x = p->log_ratio[j];
+        const merit_policy_ratio r = {p->ratio[j], has_bounds ? !(x < least) & !(x > most) : 1};
+        const merit_policy_surrogate_value v = merit_policy_clip(A, r, low, high, cap, dual);
+        p->loss[j] = v.loss;
+        p->slope[j] = m_add(v.ratio_slope, v.slope);
+    }
+}
+
+POLICY_CALL void policy_common_clip_plain(const merit_policy_loss_args *a, policy_common *p)
+{
+    policy_common_clip(a, 0, p);
+}
+
+POLICY_CALL void policy_common_clip_bounded(const merit_policy_loss_args *a, policy_common *p)
+{
+    policy_common_clip(a, 1, p);
+}
+
+// e^d - 1 as hi + lo, of small d inside its clamp
+POLICY_CALL void policy_common_expm1_near(int count, float limit, const float *restrict apart,
+                                          float *restrict hi, float *restrict lo)
+{
+    for (int j = 0; j < count; j++) {
+        const float x = merit_policy_clamp(apart[j], -limit, limit);
+        const merit_pair32 e = m_expm1_near_core(x);
+        hi[j] = e.hi;
+        lo[j] = e.lo;
+    }
+}
+
+POLICY_INLINE void policy_common_kl_near_as(const merit_policy_loss_args *restrict a,
+                                            int has_clamps, const float *restrict hi,
+                                            const float *restrict lo, policy_common *restrict p)
+{
+    const float limit = a->d.kl_input_clamp;
+    const int count = p->padded;
+    for (int j = 0; j < count; j++) {
+        const merit_pair32 e = {hi[j], lo[j]};
+        const float d = p->apart[j];
+        const float x = has_clamps ? merit_policy_clamp(d, -limit, limit) : d;
+        const float value = m_expm1_minus(e, x);
+        const float slope = x == 0.0f ? -x : -m_add(e.hi, e.lo);
+        if (has_clamps) {
+            const merit_policy_kl_value v = merit_policy_kl_of(a, d, x, value, slope);
+            p->kl_loss[j] = v.loss;
+            p->kl_slope[j] = v.slope;
+        } else {
+            p->kl_loss[j] = value;
+            p->kl_slope[j] = slope;
+        }
+    }
+}
+
+POLICY_CALL void policy_common_kl_near(const merit_policy_loss_args *a, const float *hi,
+                                       const float *lo, policy_common *p)
+{
+    policy_common_kl_near_as(a, 0, hi, lo, p);
+}
+
+POLICY_CALL void policy_common_kl_clamped(const merit_policy_loss_args *a, const float *hi,
+                                          const float *lo, policy_common *p)
+{
+    policy_common_kl_near_as(a, 1, hi, lo, p);
+}
+
+POLICY_CALL void policy_common_kl_far(const merit_policy_loss_args *restrict a,
+                                      policy_common *restrict p)
+{
+    const float limit = a->d.kl_input_clamp;
+    const int count = p->padded;
+    for (int j = 0; j < count; j++) {
+        const float d = p->apart[j];
+        const float x = merit_policy_clamp(d, -limit, limit);
+        const float value = merit_policy_kl_raw(MERIT_POLICY_KL_K3, x);
+        const float slope = merit_policy_kl_raw_slope(MERIT_POLICY_KL_K3, x);
+        const merit_policy_kl_value v = merit_policy_kl_of(a, d, x, value, slope);
+        p->kl_loss[j] = v.loss;
+        p->kl_slope[j] = v.slope;
+    }
+}
+
+static void policy_common_kl(const merit_policy_loss_args *a, policy_common *p)
+{
+    float hi[POLICY_CHUNK], lo[POLICY_CHUNK];
+    if (p->largest_apart > m_bits32(MERIT_EXPM1_NEAR)) {
+        policy_common_kl_far(a, p);
+        return;
+    }
+    policy_common_expm1_near(p->padded, a->d.kl_input_clamp, p->apart, hi, lo);
+    if (p->has_clamps) {
+        policy_common_kl_clamped(a, hi, lo, p);
+    } else {
+        policy_common_kl_near(a, hi, lo, p);
+    }
+}
+
+static void policy_common_work_out(const merit_policy_loss_args *a, int64_t start, int count,
+                                   policy_common *p)
+{
+    policy_common_read(a, start, count, p);
+    if (p->by_token) {
+        if (p->largest_ratio <= m_bits32(MERIT_EXP_NEAR)) {
+            policy_common_ratios_near(a, p);
+        } else {
+            policy_common_ratios_far(a, p);
+        }
+        if (p->has_bounds) {
+            policy_common_clip_bounded(a, p);
+        } else {
+            policy_common_clip_plain(a, p);
+        }
+    }
+    if (p->has_kl) policy_common_kl(a, p);
+}
+
+// Sums --------------------------------------------------------------------------------------------
+
+// Gradients, and what the chunk adds to the sums.
+POLICY_INLINE void policy_common_add_as(const merit_policy_loss_args *restrict a,
+                                        const merit_policy_sequence *restrict s, int has_kl,
+                                        const policy_common *restrict p, float *restrict to,
+                                        double *restrict policy, double *restrict kl)
+{
+    const double c = (double)p->c;
+    const float own = m_mul(p->c, s->scale32);
+    const float pull = m_mul(a->d.kl_coef, s->scale32);
+    const float shared = p->shared;
+    const int count = p->padded;
+    for (int j = 0; j < count; j++) {
+        const int on = p->valid[j] != 0;
+        const float by_kl = has_kl ? m_mul(pull, p->kl_slope[j]) : 0.0f;
+        const float g = m_add(m_add(m_mul(own, p->slope[j]), by_kl), shared);
+        const double term = m_mul64(c, (double)p->loss[j]);
+        to[j] = on ? m_canonical32(g) : 0.0f;
+        policy[j] = m_add64(policy[j], on ? term : 0.0);
+        if (has_kl) kl[j] = m_add64(kl[j], (double)p->kl_loss[j]);
+    }
+}
+
+POLICY_CALL void policy_common_add_alone(const merit_policy_loss_args *a,
+                                         const merit_policy_sequence *s, const policy_common *p,
+                                         float *to, double *policy)
+{
+    policy_common_add_as(a, s, 0, p, to, policy, NULL);
+}
+
+POLICY_CALL void policy_common_add_kl(const merit_policy_loss_args *a,
+                                      const merit_policy_sequence *s, const policy_common *p,
+                                      float *to, double *policy, double *kl)
+{
+    policy_common_add_as(a, s, 1, p, to, policy, kl);
+}
+
+// at: the lane of the chunk's first token, which is token `start`.
+static void policy_common_add(const merit_policy_loss_args *a, const merit_policy_sequence *s,
+                              const policy_common *p, int64_t start, int at, policy_sums *sums)
+{
+    float gradients[POLICY_CHUNK];
+    float *const place = a->io.grad_logprob == NULL ? gradients : a->io.grad_logprob + start;
+    float *const to = p->count == p->padded ? place : gradients;
+    double *const policy = sums->lanes[MERIT_POLICY_CELL_POLICY] + at;
+    if (p->has_kl) {
+        policy_common_add_kl(a, s, p, to, policy, sums->lanes[MERIT_POLICY_CELL_KL] + at);
+    } else {
+        policy_common_add_alone(a, s, p, to, policy);
+    }
+    if (to != place) memcpy(place, to, (size_t)p->count * sizeof(float));
+}
+
+// Statistics --------------------------------------------------------------------------------------
+
+POLICY_CALL void policy_common_add_ratios(const policy_common *restrict p, double *restrict ratios,
+                                          double *restrict squares, double *restrict k1)
+{
+    const int count = p->padded;
+    for (int j = 0; j < count; j++) {
+        const int on = p->valid[j] != 0;
+        const double ratio = on ? (double)p->ratio[j] : 0.0;
+        ratios[j] = m_add64(ratios[j], ratio);
+        squares[j] = m_add64(squares[j], m_mul64(ratio, ratio));
+        k1[j] = m_sub64(k1[j], (double)p->log_ratio[j]);
+    }
+}
+
+POLICY_CALL void policy_common_k3_near(int count, const float *restrict hi,
+                                       const float *restrict lo, const float *restrict log_ratio,
+                                       double *restrict k3)
+{
+    for (int j = 0; j < count; j++) {
+        const merit_pair32 e = {hi[j], lo[j]};
+        k3[j] = m_add64(k3[j], (double)m_expm1_minus(e, log_ratio[j]));
+    }
+}
+
+POLICY_CALL void policy_common_k3_far(int count, const float *restrict log_ratio,
+                                      double *restrict k3)
+{
+    for (int j = 0; j < count; j++) {
+        k3[j] = m_add64(k3[j], (double)m_expm1m(log_ratio[j]));
+    }
+}
+
+POLICY_CALL void policy_common_add_kl_seen(const policy_common *restrict p, double *restrict seen)
+{
+    const int count = p->padded;
+    for (int j = 0; j < count; j++) {
+        seen[j] = m_add64(seen[j], (double)p->kl_loss[j]);
+    }
+}
+
+// Flags of the tokens, 0 where masked.
+POLICY_CALL void policy_common_flags(const merit_policy_loss_args *restrict a,
+                                     const merit_policy_sequence *restrict s,
+                                     const policy_common *restrict p, uint32_t *restrict flags)
+{
+    const float cap = merit_policy_or_infinite(a->d.ratio_cap);
+    const float dual = merit_policy_or_infinite(a->d.dual_clip);
+    const float positive_low = a->low[0];
+    const float negative_low = a->low[1];
+    const float positive_high = a->high[0];
+    const float negative_high = a->high[1];
+    const float *const log_ratio = p->by_token ? p->log_ratio : p->shared_log;
+    const int count = p->padded;
+    for (int j = 0; j < count; j++) {
+        const float A = p->advantage[j];
+        const float low = A < 0.0f ? negative_low : positive_low;
+        const float high = A < 0.0f ? negative_high : positive_high;
+        const float x = log_ratio[j];
+        const uint32_t clipped = merit_policy_ratio_flags(a, s, MERIT_POLICY_SURROGATE_CLIP, A,
+                                                          p->ratio[j], x, low, high, cap, dual);
+        const int lost = (p->loss[j] != p->loss[j]) | (p->kl_loss[j] != p->kl_loss[j]);
+        const uint32_t all =
+            clipped | (uint32_t)lost << MERIT_POLICY_COUNT_NAN | 1u << MERIT_POLICY_COUNT_TOKENS;
+        flags[j] = p->valid[j] != 0 ? all : 0;
+    }
+}
+
+static void policy_common_statistics(const merit_policy_loss_args *a,
+                                     const merit_policy_sequence *s, const policy_common *p, int at,
+                                     policy_sums *sums, merit_policy_tally *tally)
+{
+    uint32_t flags[POLICY_CHUNK];
+    double *const k3 = sums->lanes[MERIT_POLICY_CELL_K3] + at;
+    policy_common_add_ratios(p, sums->lanes[MERIT_POLICY_CELL_RATIO] + at,
+                             sums->lanes[MERIT_POLICY_CELL_RATIO_SQUARED] + at,
+                             sums->lanes[MERIT_POLICY_CELL_K1] + at);
+    if (p->largest_ratio <= m_bits32(MERIT_EXPM1_NEAR)) {
+        float hi[POLICY_CHUNK], lo[POLICY_CHUNK];
+        policy_common_expm1_near(p->padded, m_inf32(), p->log_ratio, hi, lo);
+        policy_common_k3_near(p->padded, hi, lo, p->log_ratio, k3);
+    } else {
+        policy_common_k3_far(p->padded, p->log_ratio, k3);
+    }
+    if (p->has_kl) policy_common_add_kl_seen(p, sums->lanes[MERIT_POLICY_CELL_KL_REF] + at);
+    policy_common_flags(a, s, p, flags);
+    policy_tally_flags(flags, p->padded, tally->counts);
+    policy_tally_extremes(p->valid, p->ratio, p->padded,
+                          &tally->extremes[MERIT_POLICY_EXTREME_RATIO_MIN],
+                          &tally->extremes[MERIT_POLICY_EXTREME_RATIO_MAX]);
+}
+
+#endif
