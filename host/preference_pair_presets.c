@@ -61,6 +61,9 @@ static const preset_row presets[] = {
     PRESET("helpsteer2.regular", TARGET(OUTCOME)),
     PRESET("helpsteer2.margin", TARGET(OUTCOME), SWAP),
     PRESET("helpsteer2.scaled", TARGET(OUTCOME)),
+    // Ties as a third outcome: io.outcomes; log_tie is fitted along with the scores
+    PRESET("rao_kupper", TARGET(OUTCOME), .tie_model = MERIT_TIE_MODEL_RAO_KUPPER, .log_tie = NAN),
+    PRESET("davidson", TARGET(OUTCOME), .tie_model = MERIT_TIE_MODEL_DAVIDSON, .log_tie = NAN),
 
     // Direct preference optimization: scores are log-probabilities of sequences.
     PRESET("dpo", DPO),

@@ -93,6 +93,8 @@ static const struct {
     {"helpsteer2.regular", "target=1 "},
     {"helpsteer2.margin", "opposite=1 target=1 "},
     {"helpsteer2.scaled", "target=1 "},
+    {"rao_kupper", "target=1 tie_model=2 log_tie=nan "},
+    {"davidson", "target=1 tie_model=3 log_tie=nan "},
     {"dpo", DPO},
     {"cdpo", DPO "smoothing=nan "},
     {"rdpo", DPO "smoothing=nan smoothing_kind=1 "},
@@ -210,22 +212,32 @@ TK_TEST(preference_presets, values_left_to_the_caller_are_demanded)
                            MERIT_STATUS_INVALID_ARGUMENT, rows[i].field);
         TK_EXPECT(bytes == 77, "bytes was written");
     }
-    static const char *const shifted[] = {"bco", "kto"};
-    const float score = 1, shift = 0;
-    for (int i = 0; i < 2; i++) {
+    // These may come in device memory instead.
+    static const struct {
+        const char *preset, *field;
+    } later[] = {{"bco", "unary_shift"},
+                 {"kto", "unary_shift"},
+                 {"rao_kupper", "log_tie"},
+                 {"davidson", "log_tie"}};
+    const float score = 1, value = 0.5f;
+    const int8_t outcome = 0;
+    for (int i = 0; i < 4; i++) {
         merit_preference_pair_desc d = defaults();
-        cr_assert(merit_preference_pair_preset(shifted[i], &d) == MERIT_STATUS_OK);
+        cr_assert(merit_preference_pair_preset(later[i].preset, &d) == MERIT_STATUS_OK);
         d.num_pairs = 1;
         merit_preference_pair_io io = {.struct_size = sizeof io};
         io.chosen = tk_input(tk, &score, 1, 4), io.rejected = tk_input(tk, &score, 1, 4);
+        io.outcomes = i < 2 ? NULL : tk_input(tk, &outcome, 1, 1);
         io.loss = tk_output(tk, 1, 8);
         size_t bytes;
-        tk_case("%s", shifted[i]);
+        tk_case("%s", later[i].preset);
         tk_expect_ok(tk->ctx, merit_preference_pair_workspace(tk->ctx, &d, &bytes));
         void *const workspace = tk_workspace(tk, bytes);
         tk_expect_rejected(tk->ctx, merit_preference_pair(tk->ctx, &d, &io, workspace, bytes, NULL),
-                           MERIT_STATUS_INVALID_ARGUMENT, "unary_shift");
-        io.unary_shift_dev = tk_input(tk, &shift, 1, 4);
+                           MERIT_STATUS_INVALID_ARGUMENT, later[i].field);
+        const float *const given = tk_input(tk, &value, 1, 4);
+        io.unary_shift_dev = i < 2 ? given : NULL;
+        io.log_tie_dev = i < 2 ? NULL : given;
         tk_expect_ok(tk->ctx, merit_preference_pair(tk->ctx, &d, &io, workspace, bytes, NULL));
         tk_release(tk);
     }

@@ -6,7 +6,7 @@ import types
 from golden_advantage import leave_one_out_lme, mean, over, rank, softmax, std, without
 from golden_file import Tensor, f32
 from golden_preference_list import Lists, Ordinal, cross_entropy, ordinal
-from golden_preference_pair import Pairs, s, sp
+from golden_preference_pair import Pairs, s, sp, tie
 
 NAN = math.nan
 CHECK = {"atol": 1e-6, "rtol": 1e-6}  # binary32 results
@@ -218,6 +218,10 @@ def write_pairs(golden):
     signs = [1, -1, 1, -1]
     case("helpsteer2.regular", "the sign of the label", [logistic(d, q=1.0 if k > 0 else 0.0) for d, k in zip(DIFFERENCES, signs)],
          {"outcomes": ("I8", signs)})
+    outcomes = [1, 0, -1, 0]
+    for model in ("rao_kupper", "davidson"):  # log_tie 1/2
+        case(model, "a win, a loss and two ties", [tie(model, .5, d, k)[:2] for d, k in zip(DIFFERENCES, outcomes)],
+             {"outcomes": ("I8", outcomes)}, {"log_tie": .5})
     plain = [logistic(TENTH * d, TENTH) for d in REFERRED]
     for name in ("dpo", "aot"):
         case(name, "beta 0.1 against a reference", plain, REFERENCES)
