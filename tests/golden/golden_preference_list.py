@@ -4,6 +4,7 @@ import itertools
 import math
 
 from golden_file import Tensor, f32
+from golden_preference_pair import word
 
 CHECK = {"atol": 1e-7, "rtol": 4e-7}  # binary32 results
 NAN, INF = math.nan, math.inf
@@ -164,6 +165,11 @@ def write_lists(golden):
             grad = [factor * (g - math.fsum(grad) / 3) for g in grad]
         w.hand(f"15_list_pointwise_{center}", f"centering {center}", x, (loss, grad), printed, {"signs": ("I8", signs)},
                {"center": center, "tau": 1.0}, "pacs")
+    x, signs = [2.0, 1.0, 2.0, 0.0], [1, -1, -1, -1]
+    loss, grad = anchored("pointwise", x, signs)
+    w.write("16_list_reciprocal_rank", "a tie counts against the positive: rank 2", [x], loss, grad, {"signs": ("I8", signs)},
+            preset="real.bce", check={"metrics": {"atol": 2.0 ** 30}},  # binary64 words
+            outputs={"metrics": ("I64", [1, 1, 0, 0, 1, 0, 1, 0, 0, 0, word(.5), word(1.0), word(loss)])})
     # Wide gaps, -inf members, groups without content, bad groups.
     n = 40
     w.write("list_gaps", "gaps of 1e4, worst first", [[-1e4 * i for i in range(n)]], 1e4 * n * (n - 1) / 2, [n - 1.0] + [-1.0] * (n - 1),
