@@ -260,7 +260,10 @@ static void time_bound(const point_run *run, const bound_variant *bound, bench_r
     row->cold = timings[0];
     if (row->has_peer) row->peer = timings[1];
     row->num_sets = sets->count;
-    row->cache_cold = (double)sets->bytes * sets->count >= 4.0 * (double)device->cache_bytes;
+    // A call may touch little of its arrays: the same rows of a set stay in the cache.
+    const double moved = row->work.bytes_read + row->work.bytes_written;
+    const double touched = moved < (double)sets->bytes ? moved : (double)sets->bytes;
+    row->cache_cold = touched * sets->count >= 4.0 * (double)device->cache_bytes;
     row->has_hot = sets->bytes <= device->cache_bytes / 2;
     if (row->has_hot) {
         const bench_arm hot = {device, hot_calls, &state, 0};

@@ -88,6 +88,12 @@ MERIT_HD static inline double readout_direction(const merit_score_readout_args *
     return (double)a->io.direction[p * a->d.direction_stride + k];
 }
 
+// d reward / d v of a reward along v / length.
+MERIT_HD static inline double readout_unit_slope(double x, double v, double reward, double length)
+{
+    return m_div64(m_sub64(x, m_mul64(reward, m_div64(v, length))), length);
+}
+
 MERIT_HD static inline void readout_linear(const merit_score_readout_args *a, int64_t p)
 {
     const int size = a->d.num_columns;
@@ -110,8 +116,7 @@ MERIT_HD static inline void readout_linear(const merit_score_readout_args *a, in
     for (int k = 0; k < size && a->grad.grad_direction != NULL; k++) {
         double slope = readout_input(a, p, k);
         if (a->d.unit) {
-            const double own = m_mul64(reward, m_div64(readout_direction(a, p, k), length));
-            slope = m_div64(m_sub64(slope, own), length);
+            slope = readout_unit_slope(slope, readout_direction(a, p, k), reward, length);
         }
         a->grad.grad_direction[p * size + k] = readout_round(m_mul64(g, slope));
     }
@@ -177,6 +182,13 @@ MERIT_HD static inline double readout_transformed(const merit_score_readout_args
     return u;
 }
 
+// d reward / d y of share `prob` of u, g the upstream times the scale.
+MERIT_HD static inline double readout_gate_slope(double g, double temperature, double prob,
+                                                 double u, double mixed)
+{
+    return m_mul64(m_div64(g, temperature), m_mul64(prob, m_sub64(u, mixed)));
+}
+
 MERIT_HD static inline void readout_gate(const merit_score_readout_args *a, int64_t p)
 {
     const int size = a->d.num_columns;
@@ -199,10 +211,9 @@ MERIT_HD static inline void readout_gate(const merit_score_readout_args *a, int6
                       m_mul64(g, slope));
     }
     for (int k = 0; k < size && a->grad.grad_gate_logits != NULL; k++) {
-        const double slope =
-            m_mul64(readout_prob(a, &s, p, k), m_sub64(readout_transformed(a, p, k), mixed));
         readout_store(a->grad.grad_gate_logits, a->d.input_dtype, p * (int64_t)size + k,
-                      m_mul64(m_div64(g, (double)a->d.temperature), slope));
+                      readout_gate_slope(g, (double)a->d.temperature, readout_prob(a, &s, p, k),
+                                         readout_transformed(a, p, k), mixed));
     }
 }
 
@@ -214,21 +225,33 @@ MERIT_HD static inline double readout_level_value(const merit_score_readout_args
 }
 
 // p log p, 0 for p = 0. log p = (y - max) / T - log sum.
-MERIT_HD static inline double readout_surprise(const merit_score_readout_args *a,
-                                               const merit_readout_softmax *s, double log_sum,
-                                               int64_t p, int k)
+MERIT_HD static inline double readout_surprise(double prob, double shifted, double log_sum)
 {
-    const double prob = readout_prob(a, s, p, k);
-    const double log_prob = m_sub64(readout_shifted(a, s, p, k), log_sum);
-    return prob == 0.0 ? 0.0 : m_mul64(prob, log_prob);
+    return prob == 0.0 ? 0.0 : m_mul64(prob, m_sub64(shifted, log_sum));
 }
 
-MERIT_HD static inline double readout_deviation(const merit_score_readout_args *a,
-                                                const merit_readout_softmax *s, double mean,
-                                                int64_t p, int k)
+MERIT_HD static inline double readout_deviation(double prob, double value, double mean)
 {
-    const double d = m_sub64(readout_level_value(a, k), mean);
-    return m_mul64(readout_prob(a, s, p, k), m_mul64(d, d));
+    const double d = m_sub64(value, mean);
+    return m_mul64(prob, m_mul64(d, d));
+}
+
+// What a row of levels has in the end, and the upstreams of that.
+typedef struct merit_readout_moments {
+    double log_sum, mean, variance, entropy;
+    double g_mean, g_variance, g_entropy;
+} merit_readout_moments;
+
+// The gradient of the logit of a level.
+MERIT_HD static inline double readout_level_slope(const merit_readout_moments *m, double prob,
+                                                  double shifted, double value, double temperature)
+{
+    const double d = m_sub64(value, m->mean);
+    const double by_mean = m_mul64(m->g_mean, d);
+    const double by_var = m_mul64(m->g_variance, m_sub64(m_mul64(d, d), m->variance));
+    const double by_ent = m_mul64(m->g_entropy, m_add64(m_sub64(shifted, m->log_sum), m->entropy));
+    const double slope = m_sub64(m_add64(by_mean, by_var), by_ent);
+    return prob == 0.0 ? 0.0 : m_mul64(m_div64(prob, temperature), slope);
 }
 
 // Whether the level_index of a row lies within the logits.
@@ -268,33 +291,28 @@ MERIT_HD static inline void readout_levels(const merit_score_readout_args *a, in
         readout_levels_without(a, p, (double)a->d.empty_value, 0.0);
         return;
     }
-    const double log_sum = m_log64(s.sum);
-    double mean;
-    double variance;
-    double entropy;
-    READOUT_SUM(mean, size, m_mul64(readout_level_value(a, k), readout_prob(a, &s, p, k)));
-    READOUT_SUM(variance, size, readout_deviation(a, &s, mean, p, k));
-    READOUT_SUM(entropy, size, readout_surprise(a, &s, log_sum, p, k));
-    entropy = m_sub64(0.0, entropy);
-    if (a->io.mean != NULL) a->io.mean[p] = readout_round(mean);
-    if (a->io.variance != NULL) a->io.variance[p] = readout_round(variance);
-    if (a->io.entropy != NULL) a->io.entropy[p] = readout_round(entropy);
-    const double g_mean = readout_upstream(a->grad.grad_mean, p);
-    const double g_var = readout_upstream(a->grad.grad_variance, p);
-    const double g_ent = readout_upstream(a->grad.grad_entropy, p);
+    merit_readout_moments m;
+    m.log_sum = m_log64(s.sum);
+    READOUT_SUM(m.mean, size, m_mul64(readout_level_value(a, k), readout_prob(a, &s, p, k)));
+    READOUT_SUM(m.variance, size,
+                readout_deviation(readout_prob(a, &s, p, k), readout_level_value(a, k), m.mean));
+    READOUT_SUM(
+        m.entropy, size,
+        readout_surprise(readout_prob(a, &s, p, k), readout_shifted(a, &s, p, k), m.log_sum));
+    m.entropy = m_sub64(0.0, m.entropy);
+    if (a->io.mean != NULL) a->io.mean[p] = readout_round(m.mean);
+    if (a->io.variance != NULL) a->io.variance[p] = readout_round(m.variance);
+    if (a->io.entropy != NULL) a->io.entropy[p] = readout_round(m.entropy);
+    m.g_mean = readout_upstream(a->grad.grad_mean, p);
+    m.g_variance = readout_upstream(a->grad.grad_variance, p);
+    m.g_entropy = readout_upstream(a->grad.grad_entropy, p);
     for (int k = 0; k < size; k++) {
         const double prob = readout_prob(a, &s, p, k);
         if (a->io.prob != NULL) a->io.prob[p * size + k] = readout_round(prob);
         if (a->grad.grad_inputs == NULL) continue;
-        const double d = m_sub64(readout_level_value(a, k), mean);
-        const double log_prob = m_sub64(readout_shifted(a, &s, p, k), log_sum);
-        const double by_mean = m_mul64(g_mean, d);
-        const double by_var = m_mul64(g_var, m_sub64(m_mul64(d, d), variance));
-        const double by_ent = m_mul64(g_ent, m_add64(log_prob, entropy));
-        const double slope = m_sub64(m_add64(by_mean, by_var), by_ent);
-        const double share = m_div64(prob, (double)a->d.temperature);
         readout_store(a->grad.grad_inputs, a->d.input_dtype, p * a->d.grad_stride + k,
-                      prob == 0.0 ? 0.0 : m_mul64(share, slope));
+                      readout_level_slope(&m, prob, readout_shifted(a, &s, p, k),
+                                          readout_level_value(a, k), (double)a->d.temperature));
     }
 }
 
@@ -343,6 +361,16 @@ MERIT_HD static inline void readout_step(const merit_score_readout_args *a, int 
     if (alpha == 1.0) t->mass = t->weight; // the mean
     t->is_low = (place == 0 || before < 0.25) && (last || t->upto >= 0.25);
     t->is_high = (place == 0 || before < 0.75) && (last || t->upto >= 0.75);
+}
+
+// What a level of weight t->weight gets of the upstreams.
+MERIT_HD static inline double readout_tail_slope(const merit_readout_tail *t, double alpha,
+                                                 double g_mean, double g_cvar, double g_iqr)
+{
+    const double by_mean = m_mul64(g_mean, t->weight);
+    const double by_tail = m_mul64(g_cvar, m_div64(t->mass, alpha));
+    const double by_iqr = m_mul64(g_iqr, (double)(t->is_high - t->is_low));
+    return m_add64(m_add64(by_mean, by_tail), by_iqr);
 }
 
 // One attribute: levels first .. first + size of row p; out: its place in [P,A].
@@ -397,11 +425,8 @@ MERIT_HD static inline void readout_attribute(const merit_score_readout_args *a,
             if (t.is_low) low = q;
             if (t.is_high) high = q;
             if (a->grad.grad_inputs == NULL) continue;
-            const double by_mean = m_mul64(g_mean, t.weight);
-            const double by_tail = m_mul64(g_cvar, m_div64(t.mass, alpha));
-            const double by_iqr = m_mul64(g_iqr, (double)(t.is_high - t.is_low));
             readout_store(a->grad.grad_inputs, a->d.input_dtype, p * a->d.grad_stride + first + n,
-                          m_add64(m_add64(by_mean, by_tail), by_iqr));
+                          readout_tail_slope(&t, alpha, g_mean, g_cvar, g_iqr));
         }
     }
     double mean = readout_finish(&mean_sum);
