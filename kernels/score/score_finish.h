@@ -14,12 +14,11 @@ MERIT_HD static inline int32_t score_finish_columns(const merit_score_finish_arg
     return args->d.routed ? 1 : args->d.num_heads;
 }
 
-MERIT_HD static inline void score_finish_one(const merit_score_finish_args *args, int64_t i)
+// A score from the sum of its tiles.
+MERIT_HD static inline void score_finish_entry(const merit_score_finish_args *args, int64_t p,
+                                               int64_t column, double sum)
 {
-    const int64_t columns = score_finish_columns(args);
-    const int64_t entries = args->d.num_positions * columns;
-    const int64_t p = i / columns;
-    int64_t head = i - p * columns;
+    int64_t head = column;
     int64_t position = args->io.found_positions != NULL ? args->io.found_positions[p] : 0;
     merit_score_affine affine;
     affine.bias = args->io.bias;
@@ -33,16 +32,22 @@ MERIT_HD static inline void score_finish_one(const merit_score_finish_args *args
             position = MERIT_POSITION_BAD;
         }
     }
-    float score = score_absent_value(&affine, position);
-    if (position >= 0) {
-        merit_tile_sum sum;
-        sum.count = 0;
-        for (int64_t tile = 0; tile < args->d.num_tiles; tile++) {
-            merit_tile_sum_push(&sum, args->io.tile_sums[tile * entries + i]);
-        }
-        score = score_finish_value(&affine, head, merit_tile_sum_finish(&sum));
+    const float score = position >= 0 ? score_finish_value(&affine, head, sum)
+                                      : score_absent_value(&affine, position);
+    args->io.scores[p * args->d.score_stride + column] = score;
+}
+
+MERIT_HD static inline void score_finish_one(const merit_score_finish_args *args, int64_t i)
+{
+    const int64_t columns = score_finish_columns(args);
+    const int64_t entries = args->d.num_positions * columns;
+    const int64_t p = i / columns;
+    merit_tile_sum sum;
+    sum.count = 0;
+    for (int64_t tile = 0; tile < args->d.num_tiles; tile++) {
+        merit_tile_sum_push(&sum, args->io.tile_sums[tile * entries + i]);
     }
-    args->io.scores[p * args->d.score_stride + i - p * columns] = score;
+    score_finish_entry(args, p, i - p * columns, merit_tile_sum_finish(&sum));
 }
 
 MERIT_HD static inline void score_finish_count_std(const merit_score_finish_args *args, int64_t k)

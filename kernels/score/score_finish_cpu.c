@@ -1,12 +1,54 @@
-// score_finish, CPU.
+// score_finish, CPU. The tiles of many scores fold side by side: the tree is the same for all.
 #include "../backend.h"
 #include "../core/parallel.h"
 #include "score_finish.h"
 
+enum { BLOCK = 256 };
+
+// Complete subtrees of the scores of a block, like the digits of a binary counter of tiles.
+typedef struct tree {
+    int depth;
+    double level[MERIT_TILE_LEVELS][BLOCK];
+} tree;
+
+static void add_level(tree *t, int count)
+{
+    double *restrict const left = t->level[t->depth - 2];
+    const double *restrict const right = t->level[t->depth - 1];
+    for (int i = 0; i < count; i++) {
+        left[i] = m_add64(left[i], right[i]);
+    }
+    t->depth--;
+}
+
+// Scores [first, first + count).
+static void finish_block(const merit_score_finish_args *args, tree *t, int64_t first, int count)
+{
+    const int64_t columns = score_finish_columns(args);
+    const int64_t entries = args->d.num_positions * columns;
+    t->depth = 0;
+    for (int64_t tile = 0; tile < args->d.num_tiles; tile++) {
+        memcpy(t->level[t->depth++], args->io.tile_sums + tile * entries + first,
+               (size_t)count * sizeof(double));
+        for (int64_t bits = tile; (bits & 1) != 0; bits >>= 1) {
+            add_level(t, count);
+        }
+    }
+    while (t->depth > 1) {
+        add_level(t, count);
+    }
+    int64_t p = first / columns, column = first % columns;
+    for (int i = 0; i < count; i++) {
+        score_finish_entry(args, p, column, t->level[0][i]);
+        if (++column == columns) p++, column = 0;
+    }
+}
+
 static void finish_range(void *state, int64_t begin, int64_t end)
 {
-    for (int64_t i = begin; i < end; i++) {
-        score_finish_one(state, i);
+    tree t;
+    for (int64_t i = begin; i < end; i += BLOCK) {
+        finish_block(state, &t, i, end - i < BLOCK ? (int)(end - i) : BLOCK);
     }
 }
 

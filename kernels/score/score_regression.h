@@ -47,22 +47,20 @@ MERIT_HD static inline merit_regression_entry regression_bce(float s, float y)
     return e;
 }
 
-// A valid entry.
-MERIT_HD static inline merit_regression_entry regression_entry(const merit_score_regression_args *a,
-                                                               int64_t p, int64_t k)
+// A valid entry of score s, label y and row weight w. link is a literal where loops shall vectorize.
+MERIT_HD static inline merit_regression_entry
+regression_of(const merit_score_regression_desc *options, const int32_t link, float s, float y,
+              double w)
 {
-    const float s = a->io.scores[p * a->d.score_stride + k];
-    const float y = a->io.labels[p * a->d.label_stride + k];
-    const double w = a->io.row_weight != NULL ? (double)a->io.row_weight[p] : 1.0;
     const double d = m_sub64((double)s, (double)y);
     const double size = m_abs64(d);
-    const double delta = (double)a->d.huber_delta;
+    const double delta = (double)options->huber_delta;
     merit_regression_entry e;
-    switch (a->d.link) {
+    switch (link) {
     case MERIT_REGRESSION_MSE:
         e.loss = m_mul64(d, d);
         e.slope = m_mul64(2.0, d);
-        if (a->d.half) {
+        if (options->half) {
             e.loss = m_mul64(0.5, e.loss);
             e.slope = d;
         }
@@ -83,11 +81,24 @@ MERIT_HD static inline merit_regression_entry regression_entry(const merit_score
     return e;
 }
 
-MERIT_HD static inline int regression_is_bad_target(const merit_score_regression_args *a, int64_t p,
-                                                    int64_t k)
+MERIT_HD static inline merit_regression_entry regression_entry(const merit_score_regression_args *a,
+                                                               int64_t p, int64_t k)
 {
+    const float s = a->io.scores[p * a->d.score_stride + k];
     const float y = a->io.labels[p * a->d.label_stride + k];
-    return a->d.link == MERIT_REGRESSION_BCE && !(y >= 0.0f && y <= 1.0f);
+    const double w = a->io.row_weight != NULL ? (double)a->io.row_weight[p] : 1.0;
+    return regression_of(&a->d, a->d.link, s, y, w);
+}
+
+MERIT_HD static inline float regression_gradient(double scale, double slope)
+{
+    return m_canonical32(m_round32(m_add64(m_mul64(scale, slope), 0.0)));
+}
+
+// A target of BCE outside [0, 1].
+MERIT_HD static inline int regression_is_bad_target(int32_t link, float y)
+{
+    return link == MERIT_REGRESSION_BCE && !(y >= 0.0f && y <= 1.0f);
 }
 
 // D_k from the counts.
@@ -129,9 +140,10 @@ MERIT_HD static inline merit_regression_entry regression_visit(const merit_score
     float gradient = 0.0f;
     if (regression_is_valid(a, p, k)) {
         e = regression_entry(a, p, k);
-        gradient = m_canonical32(m_round32(m_add64(m_mul64(scale, e.slope), 0.0)));
+        gradient = regression_gradient(scale, e.slope);
+        const float y = a->io.labels[p * a->d.label_stride + k];
         m_count(a->io.diagnostics, MERIT_COUNTER_BAD_TARGET,
-                (uint64_t)regression_is_bad_target(a, p, k));
+                (uint64_t)regression_is_bad_target(a->d.link, y));
     }
     if (a->io.grad_scores != NULL) a->io.grad_scores[p * a->d.grad_stride + k] = gradient;
     return e;

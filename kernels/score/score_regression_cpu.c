@@ -1,47 +1,202 @@
-// score_regression, CPU. Threads own tiles of 2048 rows.
+// score_regression, CPU. Threads own tiles of 2048 rows and take them in chunks of 256 rows and some heads:
+// one element of each lane, so that lanes add side by side and all loops are vectors.
 #include "../backend.h"
-#include "../core/lanes_cpu.h"
 #include "../core/parallel.h"
 #include "score_regression.h"
 
+enum { HEADS = 16, CHUNK = MERIT_LANES * HEADS };
+
+// Rows by heads, the heads of a row side by side.
+typedef struct chunk {
+    const merit_score_regression_args *a;
+    int64_t row; // the first of
+    int rows;
+    int32_t head; // the first of
+    int heads;
+    float score[CHUNK], label[CHUNK], gradient[CHUNK];
+    int32_t valid[CHUNK];
+    double weight[CHUNK], scale[CHUNK];
+    double loss[CHUNK], square[CHUNK]; // lanes
+} chunk;
+
+static void gather(const chunk *c, const float *array, int64_t stride, float *restrict to)
+{
+    for (int i = 0; i < c->rows; i++) {
+        const float *const from = array + (c->row + i) * stride + c->head;
+        for (int k = 0; k < c->heads; k++) {
+            to[i * c->heads + k] = from[k];
+        }
+    }
+}
+
+// Labels of a chunk, and which of them count.
+static void read_labels(chunk *c)
+{
+    const merit_score_regression_args *const a = c->a;
+    const int count = c->rows * c->heads;
+    const float sentinel = a->d.sentinel;
+    gather(c, a->io.labels, a->d.label_stride, c->label);
+    if (a->d.use_sentinel) {
+        for (int i = 0; i < count; i++) {
+            c->valid[i] = (c->label[i] == c->label[i]) & (c->label[i] != sentinel);
+        }
+    } else {
+        for (int i = 0; i < count; i++) {
+            c->valid[i] = c->label[i] == c->label[i];
+        }
+    }
+    for (int i = 0; a->io.mask != NULL && i < c->rows; i++) {
+        const uint8_t *const mask = a->io.mask + (c->row + i) * a->d.num_heads + c->head;
+        for (int k = 0; k < c->heads; k++) {
+            c->valid[i * c->heads + k] &= mask[k] != 0;
+        }
+    }
+}
+
+static void begin_heads(chunk *c, int32_t head)
+{
+    const int32_t left = c->a->d.num_heads - head;
+    c->head = head;
+    c->heads = left < HEADS ? left : HEADS;
+}
+
+// Counts ------------------------------------------------------------------------------------------
+
+static void count_heads(chunk *c, int64_t begin, int64_t end)
+{
+    int32_t seen[CHUNK] = {0};
+    for (c->row = begin; c->row < end; c->row += MERIT_LANES) {
+        c->rows = end - c->row < MERIT_LANES ? (int)(end - c->row) : MERIT_LANES;
+        read_labels(c);
+        for (int i = 0; i < c->rows * c->heads; i++) {
+            seen[i] += c->valid[i];
+        }
+    }
+    for (int k = 0; k < c->heads; k++) {
+        uint64_t count = 0;
+        for (int i = 0; i < MERIT_LANES; i++) {
+            count += (uint64_t)seen[i * c->heads + k];
+        }
+        __atomic_fetch_add(&c->a->counts[c->head + k], count, __ATOMIC_RELAXED);
+    }
+}
+
 static void count_rows(void *state, int64_t begin, int64_t end)
 {
+    enum { PART = 1 << 28 }; // rows that seen counts in 32 bits
     const merit_score_regression_args *const a = state;
-    const int32_t heads = a->d.num_heads;
-    uint64_t counts[MERIT_REGRESSION_MAX_HEADS + 1] = {0};
+    chunk c;
+    c.a = a;
+    for (int32_t head = 0; head < a->d.num_heads; head += HEADS) {
+        begin_heads(&c, head);
+        for (int64_t first = begin; first < end; first += PART) {
+            count_heads(&c, first, end - first < PART ? end : first + PART);
+        }
+    }
+    if (a->d.reduction != MERIT_REGRESSION_MEAN_ROW) return;
+    uint64_t rows = 0;
     for (int64_t p = begin; p < end; p++) {
         int seen = 0;
-        for (int32_t k = 0; k < heads; k++) {
-            const int valid = regression_is_valid(a, p, k);
-            counts[k] += (uint64_t)valid;
-            seen |= valid;
+        for (int32_t k = 0; k < a->d.num_heads && !seen; k++) {
+            seen = regression_is_valid(a, p, k);
         }
-        counts[heads] += (uint64_t)seen;
+        rows += (uint64_t)seen;
     }
-    for (int32_t k = 0; k <= heads; k++) {
-        if (counts[k] > 0) __atomic_fetch_add(&a->counts[k], counts[k], __ATOMIC_RELAXED);
+    __atomic_fetch_add(&a->counts[a->d.num_heads], rows, __ATOMIC_RELAXED);
+}
+
+// Losses ------------------------------------------------------------------------------------------
+
+// link is a literal.
+static inline __attribute__((always_inline)) uint64_t add_entries(chunk *restrict c,
+                                                                  const int32_t link)
+{
+    const merit_score_regression_desc options = c->a->d;
+    const int count = c->rows * c->heads;
+    int32_t bad = 0;
+    for (int i = 0; i < count; i++) {
+        const merit_regression_entry e =
+            regression_of(&options, link, c->score[i], c->label[i], c->weight[i]);
+        const int valid = c->valid[i];
+        const double slope = valid ? e.slope : 0.0;
+        c->gradient[i] = valid ? regression_gradient(c->scale[i], e.slope) : 0.0f;
+        c->loss[i] = m_add64(c->loss[i], valid ? e.loss : 0.0);
+        c->square[i] = m_add64(c->square[i], m_mul64(slope, slope));
+        bad += valid & regression_is_bad_target(link, c->label[i]);
+    }
+    return (uint64_t)bad;
+}
+
+static void add_chunk(chunk *c)
+{
+    const merit_score_regression_args *const a = c->a;
+    uint64_t bad = 0;
+    read_labels(c);
+    gather(c, a->io.scores, a->d.score_stride, c->score);
+    for (int i = 0; a->io.row_weight != NULL && i < c->rows * c->heads; i++) {
+        c->weight[i] = (double)a->io.row_weight[c->row + i / c->heads];
+    }
+    switch (a->d.link) {
+    case MERIT_REGRESSION_MSE: add_entries(c, MERIT_REGRESSION_MSE); break;
+    case MERIT_REGRESSION_BCE: bad = add_entries(c, MERIT_REGRESSION_BCE); break;
+    default: add_entries(c, MERIT_REGRESSION_HUBER); break;
+    }
+    m_count(a->io.diagnostics, MERIT_COUNTER_BAD_TARGET, bad);
+    for (int i = 0; a->io.grad_scores != NULL && i < c->rows; i++) {
+        memcpy(a->io.grad_scores + (c->row + i) * a->d.grad_stride + c->head,
+               c->gradient + i * c->heads, (size_t)c->heads * sizeof(float));
+    }
+}
+
+// Tree over the lanes of some heads, in place.
+static void fold_lanes(double *lanes, int heads)
+{
+    for (int width = MERIT_LANES / 2; width >= 1; width /= 2) {
+        for (int i = 0; i < width; i++) {
+            for (int k = 0; k < heads; k++) {
+                lanes[i * heads + k] =
+                    m_add64(lanes[2 * i * heads + k], lanes[(2 * i + 1) * heads + k]);
+            }
+        }
+    }
+}
+
+static void run_tile(chunk *c, int64_t tile)
+{
+    const int64_t left = c->a->d.num_rows - tile * MERIT_TILE;
+    const int64_t end = tile * MERIT_TILE + (left < MERIT_TILE ? left : MERIT_TILE);
+    for (int i = 0; i < MERIT_LANES * c->heads; i++) {
+        c->loss[i] = c->square[i] = 0.0;
+    }
+    for (c->row = tile * MERIT_TILE; c->row < end; c->row += MERIT_LANES) {
+        c->rows = end - c->row < MERIT_LANES ? (int)(end - c->row) : MERIT_LANES;
+        add_chunk(c);
+    }
+    fold_lanes(c->loss, c->heads);
+    fold_lanes(c->square, c->heads);
+    for (int k = 0; k < c->heads; k++) {
+        double *const sums = c->a->sums + (tile * c->a->d.num_heads + c->head + k) * 2;
+        sums[0] = c->loss[k];
+        sums[1] = c->square[k];
     }
 }
 
 static void run_tiles(void *state, int64_t begin, int64_t end)
 {
     const merit_score_regression_args *const a = state;
-    double losses[MERIT_TILE];
-    double squares[MERIT_TILE];
-    for (int64_t tile = begin; tile < end; tile++) {
-        const int64_t first = tile * MERIT_TILE;
-        const int64_t left = a->d.num_rows - first;
-        const int length = (int)(left < MERIT_TILE ? left : MERIT_TILE);
-        for (int32_t k = 0; k < a->d.num_heads; k++) {
-            const double scale = regression_scale(a, k);
-            for (int i = 0; i < length; i++) {
-                const merit_regression_entry e = regression_visit(a, first + i, k, scale);
-                losses[i] = e.loss;
-                squares[i] = m_mul64(e.slope, e.slope);
+    chunk c;
+    c.a = a;
+    for (int32_t head = 0; head < a->d.num_heads; head += HEADS) {
+        begin_heads(&c, head);
+        for (int k = 0; k < c.heads; k++) {
+            const double scale = regression_scale(a, head + k);
+            for (int i = 0; i < MERIT_LANES; i++) {
+                c.scale[i * c.heads + k] = scale;
+                c.weight[i * c.heads + k] = 1.0;
             }
-            double *const sums = a->sums + (tile * a->d.num_heads + k) * 2;
-            sums[0] = merit_tile_sum64(losses, length);
-            sums[1] = merit_tile_sum64(squares, length);
+        }
+        for (int64_t tile = begin; tile < end; tile++) {
+            run_tile(&c, tile);
         }
     }
 }
