@@ -180,13 +180,7 @@ static bool check(const bench_case *c, const bench_buffers *results, bench_error
     }
     const double loss = *(const double *)results->array[LOSS];
     const double expected = sum / (double)pairs;
-    if (!(fabs(loss - expected) <= 4e-7 * expected)) {
-        if (error->text[0] == '\0') {
-            snprintf(error->text, sizeof error->text, "loss is %.9g, expected %.9g", loss,
-                     expected);
-        }
-        good = false;
-    }
+    good &= bench_check_loss(error, loss, expected, 4e-7 * expected);
     return good;
 }
 

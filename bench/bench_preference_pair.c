@@ -195,13 +195,7 @@ static bool check(const bench_case *c, const bench_buffers *results, bench_error
     // The rounding of each z and of each loss, and the reference's own sum.
     const double loss = *(const double *)results->array[LOSS];
     const double expected = sum / (double)pairs;
-    if (!(fabs(loss - expected) <= 2e-7 * expected)) {
-        if (error->text[0] == '\0') {
-            snprintf(error->text, sizeof error->text, "loss is %.9g, expected %.9g", loss,
-                     expected);
-        }
-        good = false;
-    }
+    good &= bench_check_loss(error, loss, expected, 2e-7 * expected);
     if (c->point.v[AXIS_OUTPUTS] == METRICS) {
         good &= check_metrics(&s, pairs, results->array[FURTHER], error);
     }

@@ -49,6 +49,15 @@ bool bench_check_sum_f32(bench_error *error, int64_t index, float actual, double
     return check_within(error, index, actual, expected, bench_ulp32(size), max_ulp, 0);
 }
 
+bool bench_check_loss(bench_error *error, double actual, double expected, double max_abs)
+{
+    if (fabs(actual - expected) <= max_abs) return true;
+    if (error->text[0] == '\0') {
+        snprintf(error->text, sizeof error->text, "loss is %.9g, expected %.9g", actual, expected);
+    }
+    return false;
+}
+
 bool bench_check_i64(bench_error *error, const char *array, int64_t index, int64_t actual,
                      int64_t expected)
 {

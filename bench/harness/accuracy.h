@@ -18,6 +18,9 @@ bool bench_check_f32(bench_error *error, int64_t index, float actual, double exp
 bool bench_check_sum_f32(bench_error *error, int64_t index, float actual, double expected,
                          double largest, double max_ulp);
 
+// A binary64 loss, within max_abs of the expected one; not among the maxima.
+bool bench_check_loss(bench_error *error, double actual, double expected, double max_abs);
+
 // Integers must be equal.
 bool bench_check_i64(bench_error *error, const char *array, int64_t index, int64_t actual,
                      int64_t expected);
