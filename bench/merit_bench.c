@@ -19,6 +19,7 @@ static const bench_op *const ops[] = {
     &bench_dominance_subset,
     &bench_dominance_quantile_huber,
     &bench_dominance_quantile_target,
+    &bench_dominance_quantile_sort,
     &bench_policy_logprob_forward,
     &bench_policy_logprob_backward,
     &bench_policy_logprob_merge,

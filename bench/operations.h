@@ -13,6 +13,7 @@ extern const bench_op bench_dominance_pairwise;
 extern const bench_op bench_dominance_subset;
 extern const bench_op bench_dominance_quantile_huber;
 extern const bench_op bench_dominance_quantile_target;
+extern const bench_op bench_dominance_quantile_sort;
 extern const bench_op bench_policy_logprob_backward;
 extern const bench_op bench_policy_logprob_forward;
 extern const bench_op bench_policy_loss;

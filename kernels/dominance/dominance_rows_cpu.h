@@ -83,11 +83,11 @@ static inline void dominance_sort_row(dominance_slot *s, int a)
     const int64_t at = merit_dominance_row_at(c, s->state, s->objective, a);
     float *const row = s->objective_sorted + (int64_t)a * levels;
     for (int n = 0; n < levels; n++) {
-        s->words[n] = dominance_word(merit_dominance_load(c, at + n * c->stride_level), n);
+        s->words[n] = merit_dominance_word(merit_dominance_load(c, at + n * c->stride_level), n);
     }
     dominance_sort_words(s->words, s->words + levels, levels);
     for (int n = 0; n < levels; n++) {
-        row[n] = dominance_word_level(s->words[n]);
+        row[n] = merit_dominance_word_level(s->words[n]);
     }
 }
 

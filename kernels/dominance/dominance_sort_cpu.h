@@ -6,21 +6,6 @@
 
 enum { DOMINANCE_INSERTION = 24, DOMINANCE_DIGITS = 256 };
 
-static inline uint64_t dominance_word(float level, int32_t place)
-{
-    return (uint64_t)merit_dominance_key(level) << 32 | (uint32_t)place;
-}
-
-static inline float dominance_word_level(uint64_t word)
-{
-    return merit_dominance_level_of((uint32_t)(word >> 32));
-}
-
-static inline int32_t dominance_word_place(uint64_t word)
-{
-    return (int32_t)(uint32_t)word;
-}
-
 // Sorts words[0 .. count) by key; equal keys keep their order. spare: as many.
 static inline void dominance_sort_words(uint64_t *words, uint64_t *spare, int count)
 {

@@ -543,6 +543,17 @@ static merit_status quantile_targets(fault_world *w)
     return merit_dominance_quantile_target(w->ctx, &desc, &io, NULL, 0, NULL);
 }
 
+static merit_status sort_quantiles(fault_world *w)
+{
+    merit_dominance_quantile_sort_desc desc;
+    merit_dominance_quantile_sort_desc_init(&desc, sizeof desc);
+    desc.num_rows = 8;
+    desc.num_levels = 8;
+    const merit_dominance_quantile_sort_io io = {
+        .struct_size = sizeof io, .values = w->rewards, .sorted = w->advantages};
+    return merit_dominance_quantile_sort(w->ctx, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
 const fault_step fault_steps[] = {
     {"merit_context_create", "a new context", create, 1},
     {"merit_workspace_init", "a workspace", fault_reset_workspace, 0},
@@ -582,6 +593,7 @@ const fault_step fault_steps[] = {
     {"merit_dominance_subset", "actions of two objectives", keep_unbeaten, 0},
     {"merit_dominance_quantile_huber", "losses and gradients", quantile_losses, 0},
     {"merit_dominance_quantile_target", "targets", quantile_targets, 0},
+    {"merit_dominance_quantile_sort", "short rows", sort_quantiles, 0},
 };
 
 const int fault_num_steps = (int)(sizeof fault_steps / sizeof fault_steps[0]);

@@ -42,7 +42,18 @@ def target(golden, name, preset, shape, dtype="F32", done=False, discount=False)
                 preset=preset)
 
 
+def sort(golden, name, rows, levels, desc=None, ties=False):
+    rng = random.Random("sort " + name)
+    values = [[float(rng.randrange(-3, 4)) if ties else rng.gauss(0, 1) for _ in range(levels)] for _ in range(rows)]
+    golden.case(FOLDER, "bits_sort_" + name, "dominance_quantile_sort", desc or {}, {"in.values": Tensor("F32", values)},
+                f"{rows} rows of {levels}")
+
+
 def write(golden):
+    sort(golden, "short", 40, 7)
+    sort(golden, "ties", 5, 200, ties=True)
+    sort(golden, "quantiles", 3, 500, {"tau": [.05, .25, .5, .75, .95]})
+    sort(golden, "long", 1, 4100, {"tau": [i / 64 for i in range(1, 65)]}, ties=True)
     target(golden, "shared", "td.shared", [6, 2, 5, 12], done=True)
     target(golden, "restricted", "td.restricted", [6, 3, 5, 33], discount=True)
     target(golden, "mixture", "td.mixture", [3, 2, 40, 6], done=True)

@@ -1,4 +1,4 @@
-"""dominance_quantile_huber and dominance_quantile_target: rows worked by hand, textbook sums over random rows, calls that are
+"""dominance_quantile_huber, _target and _sort: rows worked by hand, textbook sums over random rows, calls that are
 refused."""
 import math
 import random
@@ -8,6 +8,7 @@ from golden_file import Tensor, f32
 
 HUBER = "dominance_quantile_huber"
 TARGET = "dominance_quantile_target"
+SORT = "dominance_quantile_sort"
 UNWRITTEN = struct.unpack("<f", b"\xcd" * 4)[0]
 Z, TAU, Y = [0, 1], [.25, .75], [.5, 2]
 T12 = {  # options, loss, gradient
@@ -110,6 +111,30 @@ def target(golden):
          status="invalid_argument")
 
 
+def sort(golden):
+    nan, inf = math.nan, math.inf
+    rows = [[3, -nan, 0, -0.0, 3], [inf, 2, nan, -inf, 2]]
+    bits = {"sorted": {"bits": True}}
+    expected = {"out.sorted": Tensor("F32", [[-0.0, 0, 3, 3, nan], [-inf, 2, 2, inf, nan]]),
+                "out.index": Tensor("I32", [[3, 2, 0, 4, 1], [3, 1, 4, 0, 2]])}
+    values = {"in.values": Tensor("F32", rows)}
+    golden.case(SORT, "sort_rows", SORT, {}, {**values, **expected}, "zeros, ties, infinities, NaN", check=bits)
+    golden.case(SORT, "sort_in_place", SORT, {}, {**values, **expected}, "over the values", check=bits, alias={"sorted": "values"})
+    golden.case(SORT, "sort_quantiles", SORT, {"tau": [.2, .21, .5, 1.0]},
+                {"in.values": Tensor("F32", [[50, 10, 40, 20, 30]]), "out.sorted": Tensor("F32", [[10, 20, 30, 50]]),
+                 "out.index": Tensor("I32", [[1, 3, 4, 0]])}, "elements ceil(5 tau) - 1")
+    rng = random.Random(SORT)
+    long = [f32(rng.gauss(0, 1)) for _ in range(4500)]
+    golden.case(SORT, "sort_long", SORT, {"tau": [.001, .05, .5, .95, 1.0]},
+                {"in.values": Tensor("F32", [long]),
+                 "out.sorted": Tensor("F32", [[sorted(long)[math.ceil(t * 4500) - 1] for t in (.001, .05, .5, .95, 1.0)]])},
+                "more values than a block sorts at a time")
+    for name, note, desc in (("tau_zero", "tau is above 0", {"tau": [0.0, .5]}), ("tau_falls", "tau rises", {"tau": [.5, .25]}),
+                             ("num_taus", "num_taus without tau", {"num_taus": 2})):
+        golden.case(SORT + "/rejected", "rejected_sort_" + name, SORT, desc, values, note, status="invalid_argument")
+
+
 def write(golden):
+    sort(golden)
     huber(golden)
     target(golden)

@@ -6,7 +6,8 @@ extern const case_op case_advantage_group, case_group_index, case_advantage_spre
     case_preference_pair, case_preference_list, case_preference_ordinal, case_dominance_pairwise,
     case_dominance_subset;
 
-extern const case_op case_dominance_quantile_huber, case_dominance_quantile_target;
+extern const case_op case_dominance_quantile_huber, case_dominance_quantile_target,
+    case_dominance_quantile_sort;
 
 extern const case_op case_policy_loss, case_policy_value_loss, case_policy_count;
 extern const case_op case_score_forward, case_score_backward;
@@ -33,6 +34,7 @@ static const case_op *const ops[] = {
     &case_dominance_subset,
     &case_dominance_quantile_huber,
     &case_dominance_quantile_target,
+    &case_dominance_quantile_sort,
     &case_policy_logprob_forward,
     &case_policy_logprob_backward,
     &case_policy_logprob_merge,

@@ -152,3 +152,56 @@ const case_op case_dominance_quantile_target = {
     .preset = dominance_quantile_target_preset,
     .preset_name = merit_dominance_quantile_target_preset_name,
 };
+
+// dominance_quantile_sort -------------------------------------------------------------------------
+
+CASE_OP_CALLS(dominance_quantile_sort)
+
+typedef merit_dominance_quantile_sort_desc sort_desc;
+typedef merit_dominance_quantile_sort_io sort_io;
+
+static const field tau_element = {.name = "element", .type = FIELD_F64};
+
+static const field dominance_quantile_sort_fields[] = {
+    FIELD_OF(sort_desc, I64, num_rows),
+    FIELD_OF(sort_desc, I32, num_levels),
+    FIELD_OF(sort_desc, I32, num_taus),
+    FIELD_OF(sort_desc, I64, ld_values),
+    FIELD_OF(sort_desc, I64, ld_sorted),
+    {.name = "tau",
+     .type = FIELD_LIST,
+     .offset = offsetof(sort_desc, tau),
+     .inner = &tau_element,
+     .element_bytes = 8,
+     .count_offset = offsetof(sort_desc, num_taus)},
+    {0}};
+
+static const case_size dominance_quantile_sort_sizes[] = {
+    {'R', FIELD_I64, "num_rows", offsetof(sort_desc, num_rows)},
+    {'N', FIELD_I32, "num_levels", offsetof(sort_desc, num_levels)},
+    {0}};
+
+// K: results of a row.
+static void derive_sort(const void *desc, case_sizes sizes)
+{
+    const sort_desc *const d = desc;
+    sizes['K' - 'A'] = d->num_taus > 0 ? d->num_taus : sizes['N' - 'A'];
+}
+
+#define IN(member, types, dims) \
+    .name = #member, .offset = offsetof(sort_io, member), .dtypes = (types), .shape = (dims)
+#define OUT(member, types, dims) IN(member, types, dims), .output = true
+
+static const case_array dominance_quantile_sort_arrays[] = {
+    {IN(values, CASE_F32, "R N"), .strides = {offsetof(sort_desc, ld_values)}},
+    {OUT(sorted, CASE_F32, "R K"), .strides = {offsetof(sort_desc, ld_sorted)}},
+    {OUT(index, CASE_I32, "R K")},
+    {0}};
+
+#undef IN
+#undef OUT
+
+const case_op case_dominance_quantile_sort = {
+    CASE_OP_COMMON(dominance_quantile_sort),
+    .derive = derive_sort,
+};

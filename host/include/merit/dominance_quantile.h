@@ -175,6 +175,52 @@ MERIT_API merit_status merit_dominance_quantile_target(
     const merit_dominance_quantile_target_io *io, void *workspace, size_t workspace_bytes,
     merit_stream stream);
 
+// dominance_quantile_sort -------------------------------------------------------------------------
+
+typedef struct merit_dominance_quantile_sort_desc {
+    size_t struct_size;
+    int64_t num_rows; // R >= 0; default 0
+    int32_t num_levels; // N, 1..65536: values of a row; default 1
+    int32_t num_taus; // Q, 0..1024; 0: whole rows are wanted; default 0
+    int64_t ld_values; // elements from row to row of values, >= N; 0 = N
+    int64_t ld_sorted; // of sorted, >= N, or Q; 0 = that
+    const double *tau; // [Q] rising, in (0, 1], host memory
+} merit_dominance_quantile_sort_desc;
+
+typedef struct merit_dominance_quantile_sort_io {
+    size_t struct_size;
+    const float *values; // in   [R,N] ld_values
+    float *sorted; // out  [R,N] or [R,Q] ld_sorted, NULL; may be values itself if the strides agree
+    int32_t *index; // out  [R,N] or [R,Q] dense, NULL: where in its row each of them stood
+    merit_diagnostics *diagnostics; // in/out, NULL: nothing is counted
+} merit_dominance_quantile_sort_io;
+
+// Fills *desc with the defaults. size is sizeof *desc as compiled.
+MERIT_API merit_status
+merit_dominance_quantile_sort_desc_init(merit_dominance_quantile_sort_desc *desc, size_t size);
+
+MERIT_API merit_status merit_dominance_quantile_sort_workspace(
+    merit_context *ctx, const merit_dominance_quantile_sort_desc *desc, size_t *bytes);
+
+// Rows in ascending order: what makes quantiles of samples, and sorts quantiles that cross.
+//
+// The order is that of the bits: -0 before +0, then numbers, infinity, NaN last whatever its sign; equal
+// values keep their order, so index is unique. A NaN comes back canonical, everything else bit for bit.
+// With tau, result q of a row is its sorted element ceil(tau[q] N) - 1, the product rounded to binary64: the
+// left-continuous inverse of the empirical distribution (Hyndman, Fan 1996, type 1), nothing interpolated.
+//
+// Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal; exact. One launch.
+// The workspace holds two rows of 8-byte words per thread (CPU), or for N > 4096 one per multiprocessor
+// (CUDA).
+// Statuses: INVALID_ARGUMENT (NULL values, neither sorted nor index, a size or stride out of range, tau
+// outside (0, 1], NaN or not rising, tau NULL with num_taus > 0 or given without, overlap), UNSUPPORTED
+// (num_taus > 1024), WORKSPACE_TOO_SMALL, CUDA_ERROR.
+MERIT_API merit_status merit_dominance_quantile_sort(merit_context *ctx,
+                                                     const merit_dominance_quantile_sort_desc *desc,
+                                                     const merit_dominance_quantile_sort_io *io,
+                                                     void *workspace, size_t workspace_bytes,
+                                                     merit_stream stream);
+
 #ifdef __cplusplus
 }
 #endif
