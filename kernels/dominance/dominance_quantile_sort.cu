@@ -14,7 +14,9 @@ typedef merit_dominance_quantile_sort_args Args;
 
 constexpr int kThreads = 256;
 constexpr int kBlocksPerSm = 4; // of 256 threads and 32 KB
-constexpr int kTile = MERIT_SORT_SHARED;
+constexpr int kTileShift = 12;
+constexpr int kTile = 1 << kTileShift;
+static_assert(kTile == MERIT_SORT_SHARED, "what the driver takes for a long row");
 constexpr int kElements = 2048; // of short rows, at a time: four comparators per thread and step
 
 template <typename Word>
@@ -33,7 +35,7 @@ MERIT_DEVICE uint64_t whole_word(Word word)
 // Short rows: as many as fit kElements.
 MERIT_HD static inline int rows_at_once(int levels)
 {
-    const int padded = sort_padded(levels);
+    const int padded = 1 << sort_shift(levels);
     return padded < kElements ? kElements / padded : 1;
 }
 
@@ -41,7 +43,10 @@ template <typename Word>
 MERIT_DEVICE void run_short_rows(const Args &args, Word *words)
 {
     const int levels = args.d.num_levels;
-    const int pitch = sort_padded(levels);
+    const int results = args.num_results;
+    const int shift = sort_shift(levels);
+    const int pitch = 1 << shift;
+    const int results_shift = sort_shift(results);
     const int most = rows_at_once(levels);
     for (int64_t first = (int64_t)blockIdx.x * most; first < args.d.num_rows;
          first += (int64_t)gridDim.x * most) {
@@ -49,15 +54,16 @@ MERIT_DEVICE void run_short_rows(const Args &args, Word *words)
         const int rows = (int)(left < most ? left : most);
         for (int n = threadIdx.x; n < rows * pitch; n += kThreads) {
             const int place = n & (pitch - 1);
-            const int64_t r = first + (n - place) / pitch;
+            const int64_t r = first + (n >> shift);
             if (place >= levels) continue;
             words[n] = make_word<Word>(args.io.values[r * args.d.ld_values + place], place);
         }
         __syncthreads(); // the words are there
         sort_rows_of(words, pitch, rows, levels);
-        for (int n = threadIdx.x; n < rows * args.num_results; n += kThreads) {
-            const int row = n / args.num_results;
-            const int q = n - row * args.num_results;
+        for (int n = threadIdx.x; n < rows << results_shift; n += kThreads) {
+            const int row = n >> results_shift;
+            const int q = n & ((1 << results_shift) - 1);
+            if (q >= results) continue;
             const Word word = words[row * pitch + merit_sort_place(&args, q)];
             merit_sort_write(&args, first + row, q, whole_word(word));
         }
@@ -95,7 +101,7 @@ MERIT_KERNEL(kThreads, 1) dominance_quantile_sort_long_kernel(const MERIT_GRID_C
 {
     MERIT_SHARED(uint64_t, tile, [kTile]);
     const int levels = args.d.num_levels;
-    const int padded = sort_padded(levels);
+    const int shift = sort_shift(levels);
     uint64_t *const row = args.words + (int64_t)blockIdx.x * levels;
     for (int64_t r = blockIdx.x; r < args.d.num_rows; r += gridDim.x) {
         const float *const values = args.io.values + r * args.d.ld_values;
@@ -108,15 +114,15 @@ MERIT_KERNEL(kThreads, 1) dominance_quantile_sort_long_kernel(const MERIT_GRID_C
             sort_rows_of(tile, 0, 1, length);
             copy_tile(row + start, tile, length);
         }
-        for (int width = 2 * kTile; width <= padded; width *= 2) {
+        for (int width = 2 * kTile; width <= 1 << shift; width *= 2) {
             for (int step = width; step > kTile; step /= 2) {
-                sort_step(row, 0, 1, levels, padded, step, step == width);
+                sort_step(row, 0, 1, levels, shift, step, step == width);
                 __syncthreads(); // this step is done
             }
             for (int start = 0; start < levels; start += kTile) {
                 const int length = levels - start < kTile ? levels - start : kTile;
                 copy_tile(tile, row + start, length);
-                sort_steps(tile, 0, 1, length, kTile, kTile, false, true);
+                sort_steps(tile, 0, 1, length, kTileShift, kTile, false, true);
                 copy_tile(row + start, tile, length);
             }
         }
