@@ -14,10 +14,11 @@ constexpr int64_t kMostBlocks = 65536;
 // grid: any; block: kThreads.
 MERIT_KERNEL(kThreads) policy_logprob_merge_kernel(const MERIT_GRID_CONSTANT Args args)
 {
+    const merit_policy_logprob_forward_args whole = merit_logprob_merge_whole(&args);
     const int64_t step = (int64_t)gridDim.x * kThreads;
     for (int64_t t = (int64_t)blockIdx.x * kThreads + threadIdx.x; t < args.d.num_tokens;
          t += step) {
-        merit_logprob_merge_row(&args, t);
+        merit_logprob_merge_row(&args, &whole, t);
     }
 }
 

@@ -36,10 +36,10 @@ MERIT_HD static inline void merit_logprob_push_segments(const merit_policy_logpr
     }
 }
 
-MERIT_HD static inline void merit_logprob_merge_row(const merit_policy_logprob_merge_args *args,
-                                                    int64_t t)
+// What forward knows of rows, from the same options.
+MERIT_HD static inline merit_policy_logprob_forward_args
+merit_logprob_merge_whole(const merit_policy_logprob_merge_args *args)
 {
-    // what forward knows of the row, from the same options
     merit_policy_logprob_forward_args whole;
     whole.d = args->d;
     whole.d.vocab_begin = 0;
@@ -55,13 +55,22 @@ MERIT_HD static inline void merit_logprob_merge_row(const merit_policy_logprob_m
     whole.io.argmax = args->io.argmax;
     whole.io.state = args->io.state;
     whole.io.diagnostics = args->io.diagnostics;
-    const merit_logprob_row row = merit_logprob_row_begin(&whole, t);
+    return whole;
+}
+
+MERIT_HD static inline void merit_logprob_merge_row(const merit_policy_logprob_merge_args *args,
+                                                    const merit_policy_logprob_forward_args *whole,
+                                                    int64_t t)
+{
+    const merit_logprob_row row = merit_logprob_row_begin(whole, t);
     merit_logprob_stack stack = merit_logprob_stack_empty(row.factor);
     float x = -m_inf32();
     for (int32_t p = 0; p < args->d.num_shards && merit_logprob_row_is_read(&row); p++) {
         const merit_policy_logprob_shard *const shard =
             &args->io.shards[p * args->d.num_tokens + t];
-        if (shard->target > x || m_is_nan32(shard->target)) x = shard->target;
+        const float target = shard->target;
+        x = (target > x) | m_is_nan32(target) ? target
+                                              : x; // chosen, not jumped to: any rank may have it
         if (args->io.segments != NULL) {
             merit_logprob_push_segments(args, t, p, &stack);
         } else {
@@ -72,7 +81,7 @@ MERIT_HD static inline void merit_logprob_merge_row(const merit_policy_logprob_m
     const int32_t argmax =
         all.max > -m_inf32() ? args->io.shards[all.tile * args->d.num_tokens + t].argmax : -1;
     const merit_logprob_results r = merit_logprob_row_finish(&row, &all, &all, argmax, x);
-    merit_logprob_row_write(&whole, t, &r);
+    merit_logprob_row_write(whole, t, &r);
 }
 
 #endif

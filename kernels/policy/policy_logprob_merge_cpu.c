@@ -7,8 +7,9 @@ static void run_rows(void *state, int64_t begin, int64_t end)
 {
     const merit_policy_logprob_merge_args *const args =
         *(const merit_policy_logprob_merge_args *const *)state;
+    const merit_policy_logprob_forward_args whole = merit_logprob_merge_whole(args);
     for (int64_t t = begin; t < end; t++) {
-        merit_logprob_merge_row(args, t);
+        merit_logprob_merge_row(args, &whole, t);
     }
 }
 

@@ -227,8 +227,11 @@ merit_logprob_row_finish(const merit_logprob_row *row, const merit_logprob_sums 
     const double bits = m_div64(m_sub64(m_mul64(share, log_all), moment), all->sum);
     r.entropy = certain || !(bits > 0.0) ? 0.0f : m_round32(m_mul64(MERIT_LN2_64, bits));
     r.sum_sq = certain ? 1.0f : m_round32(m_div64(squares, m_mul64(all->sum, all->sum)));
-    const double kept = m_add64((double)distance, m_sub64(m_log2_64(support->sum), log_all));
-    r.mass = share == all->sum || kept > 0.0 ? 0.0f : m_round32(m_mul64(MERIT_LN2_64, kept));
+    r.mass = 0.0f;
+    if (share != all->sum) { // FULL only
+        const double kept = m_add64((double)distance, m_sub64(m_log2_64(support->sum), log_all));
+        r.mass = kept > 0.0 ? 0.0f : m_round32(m_mul64(MERIT_LN2_64, kept));
+    }
 
     r.state = merit_logprob_state_of(all);
 

@@ -11,6 +11,11 @@
 #define POLICY_INLINE __attribute__((always_inline)) static inline
 #define POLICY_CALL __attribute__((noinline)) static // a loop keeps its registers to itself
 
+enum {
+    POLICY_AHEAD = 4 * POLICY_CHUNK, // tokens
+    POLICY_CACHE_LINE = 64
+};
+
 typedef struct policy_common {
     float c; // that every valid token has
     float ratio_slope; // with one ratio for the sequence, what goes through it
@@ -126,12 +131,25 @@ POLICY_INLINE uint32_t policy_common_differences(const float *a, const float *b,
     return largest;
 }
 
+// Asks for the line of tokens that a later chunk reads.
+POLICY_INLINE void policy_common_prefetch(const void *from)
+{
+    for (int i = 0; i < POLICY_CHUNK * (int)sizeof(float); i += POLICY_CACHE_LINE) {
+        __builtin_prefetch((const char *)from + i, 0, 3);
+    }
+}
+
 POLICY_CALL void policy_common_read(const merit_policy_loss_args *restrict a, int64_t start,
                                     int count, policy_common *restrict p)
 {
     const float *const lp = a->io.logprob + start;
     p->count = count;
     p->padded = (count + 15) & ~15;
+    if (start + count + POLICY_AHEAD <= a->layout.num_tokens && count == POLICY_CHUNK) {
+        policy_common_prefetch(lp + POLICY_AHEAD);
+        if (a->reads_old) policy_common_prefetch(a->io.old + start + POLICY_AHEAD);
+        if (p->has_kl) policy_common_prefetch(a->io.ref + start + POLICY_AHEAD);
+    }
     for (int j = count; j < p->padded; j++) {
         p->valid[j] = 0;
         p->log_ratio[j] = 0.0f;
