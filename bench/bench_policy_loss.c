@@ -115,9 +115,30 @@ static merit_status run(merit_context *ctx, const bench_call *bound, void *scrat
 
 // Reference and peer: the textbook formula, token by token, in double -----------------------------------
 
+typedef struct exact_gradient {
+    double value, largest; // of its terms
+} exact_gradient;
+
+// What stats has of a token, as one would write it.
+static void add_statistics(merit_policy_stats *s, double A, double lp, double old, double r,
+                           double low, double high, double kl)
+{
+    const double d = lp - old;
+    s->tokens++;
+    s->clipped_low += A < 0 && r < low;
+    s->clipped_high += A > 0 && r > high;
+    s->sum_ratio += r;
+    s->sum_ratio_squared += r * r;
+    s->sum_k1 -= d;
+    s->sum_k3 += exp(d) - 1 - d;
+    s->sum_kl_ref += kl;
+    s->ratio_min = fminf(s->ratio_min, (float)r);
+    s->ratio_max = fmaxf(s->ratio_max, (float)r);
+}
+
 // Writes the gradients of sequence i and returns its loss.
 static double one_sequence(const bench_case *c, void *const *arrays, int64_t i, float *gradients,
-                           double *exact)
+                           exact_gradient *exact, merit_policy_stats *stats)
 {
     const int64_t preset = c->point.v[AXIS_PRESET], n = c->point.v[AXIS_LENGTH];
     const float *const lp = (const float *)arrays[LOGPROB] + i * n;
@@ -136,7 +157,7 @@ static double one_sequence(const bench_case *c, void *const *arrays, int64_t i, 
         preset == PPO ? (double)num_tokens(c->point) : (double)c->point.v[AXIS_SEQUENCES] * valid;
     const double shared = valid > 0 ? exp(sum / valid) : 1;
     for (int64_t t = 0; t < n; t++) {
-        double g = 0;
+        double g = 0, pull = 0, kl = 0;
         if (mask[t]) {
             const double r = preset == GSPO ? shared : exp((double)lp[t] - old[t]);
             const double clipped = r < low ? low : r > high ? high : r;
@@ -145,38 +166,41 @@ static double one_sequence(const bench_case *c, void *const *arrays, int64_t i, 
             g = first >= second ? -A * r : 0;
             if (preset == GRPO) {
                 const double d = (double)ref[t] - lp[t];
-                loss += 0.04 * (exp(d) - d - 1);
-                g -= 0.04 * (exp(d) - 1);
+                kl = exp(d) - d - 1;
+                loss += 0.04 * kl;
+                pull = -0.04 * (exp(d) - 1);
             }
+            if (stats != NULL) add_statistics(stats, A, lp[t], old[t], r, low, high, kl);
         }
-        if (gradients != NULL) gradients[t] = (float)(g / D);
-        if (exact != NULL) exact[t] = g / D;
+        if (gradients != NULL) gradients[t] = (float)((g + pull) / D);
+        if (exact != NULL) {
+            exact[t] = (exact_gradient){(g + pull) / D, fmax(fabs(g), fabs(pull)) / D};
+        }
     }
     return valid > 0 ? loss / D : 0;
 }
 
 static bool check(const bench_case *c, const bench_buffers *results, bench_error *error)
 {
-    enum { LONGEST = 4096 };
+    enum { LONGEST = 4096, MAX_ULP = 8 };
     const int64_t n = c->point.v[AXIS_LENGTH], sequences = c->point.v[AXIS_SEQUENCES];
     const float *const gradients = results->array[GRADIENTS];
     void *arrays[5];
-    double exact[LONGEST], sum = 0;
+    exact_gradient exact[LONGEST];
+    double sum = 0;
     bool good = n <= LONGEST;
     for (int k = 0; k < 5; k++)
         arrays[k] = c->arrays[k].host;
     for (int64_t i = 0; i < sequences && good; i++) {
-        sum += one_sequence(c, arrays, i, NULL, exact);
-        double largest = 0;
-        for (int64_t t = 0; t < n; t++)
-            largest = fmax(largest, fabs(exact[t]));
+        sum += one_sequence(c, arrays, i, NULL, exact, NULL);
         // a log-ratio at a bound may round to the other side: such a gradient is left out
         for (int64_t t = 0; t < n; t++) {
             const int64_t at = i * n + t;
             const double r =
                 exp((double)((float *)arrays[LOGPROB])[at] - (double)((float *)arrays[OLD])[at]);
             if (fabs(r - 0.8) < 1e-6 || fabs(r - 1.2) < 1e-6) continue;
-            good &= bench_check_f32(error, at, gradients[at], exact[t], 6, 1e-6 * largest);
+            good &= bench_check_sum_f32(error, at, gradients[at], exact[t].value, exact[t].largest,
+                                        MAX_ULP);
         }
     }
     const double loss = *(const double *)results->array[LOSS];
@@ -197,13 +221,17 @@ typedef struct peer_state {
 static void peer_sequences(void *state, int64_t begin, int64_t end)
 {
     const peer_state *const p = state;
+    const bool has_stats = p->c->point.v[AXIS_OUTPUTS] == STATS;
     float *const gradients = p->buffers->array[GRADIENTS];
+    merit_policy_stats stats = {.ratio_min = INFINITY, .ratio_max = -INFINITY};
     double loss = 0;
     for (int64_t i = begin; i < end; i++) {
         loss += one_sequence(p->c, p->buffers->array, i, gradients + i * p->c->point.v[AXIS_LENGTH],
-                             NULL);
+                             NULL, has_stats ? &stats : NULL);
     }
-    if (begin == 0) *(double *)p->buffers->array[LOSS] = loss;
+    if (begin != 0) return;
+    *(double *)p->buffers->array[LOSS] = loss;
+    if (has_stats) *(merit_policy_stats *)p->buffers->array[STATISTICS] = stats;
 }
 
 static void peer(const bench_case *c, const bench_buffers *buffers, int num_threads)

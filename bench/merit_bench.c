@@ -25,6 +25,7 @@ static const bench_op *const ops[] = {
     &bench_policy_logprob_merge,
     &bench_policy_loss,
     &bench_policy_value_loss,
+    &bench_policy_count,
     NULL,
 };
 

@@ -19,6 +19,7 @@ extern const bench_op bench_policy_logprob_forward;
 extern const bench_op bench_policy_loss;
 extern const bench_op bench_policy_value_loss;
 extern const bench_op bench_policy_logprob_merge;
+extern const bench_op bench_policy_count;
 extern const bench_op bench_preference_pair;
 extern const bench_op bench_score_backward;
 extern const bench_op bench_score_finish;
