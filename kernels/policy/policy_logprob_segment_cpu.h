@@ -280,6 +280,42 @@ static int run_plan(const segment_plan *p, int32_t dtype, int level, merit_logpr
     return dtype != MERIT_DTYPE_F32;
 }
 
+// A segment of up to MERIT_LANES logits, one to a lane: without the lanes that stay empty.
+static merit_logprob_segment short_segment(const float *logits, int count, float factor, int level)
+{
+    float sums[MERIT_LANES], moments[MERIT_LANES], squares[MERIT_LANES];
+    float max = -m_inf32();
+    int bad = 0;
+    for (int i = 0; i < count; i++) {
+        const float x = logits[i];
+        bad |= !(x < m_inf32());
+        max = x > max ? x : max;
+    }
+    merit_logprob_reference r;
+    merit_logprob_segment s = merit_logprob_segment_of(max, bad);
+    if (!merit_logprob_choose(max, factor, &r) || bad) return s;
+    const int width = merit_tile_width(count);
+    for (int i = 0; i < count; i++) {
+        const float exponent = merit_logprob_exponent(&r, logits[i]);
+        const int live = exponent >= MERIT_LOGPROB_LOWEST; // NaN is that of -inf under a scale of 0
+        const float power = merit_logprob_power(&r, logits[i]);
+        const float e = live ? power : 0.0f;
+        const float y = live ? exponent : 0.0f;
+        sums[i] = e;
+        moments[i] = m_fma(e, y, 0.0f);
+        squares[i] = m_fma(e, e, 0.0f);
+    }
+    for (int i = count; i < width; i++) {
+        sums[i] = 0.0f;
+        moments[i] = 0.0f;
+        squares[i] = 0.0f;
+    }
+    s.sum = merit_lanes_fold32(sums, width);
+    if (level >= MERIT_LOGPROB_MOMENT) s.moment = merit_lanes_fold32(moments, width);
+    if (level >= MERIT_LOGPROB_SQUARES) s.squares = merit_lanes_fold32(squares, width);
+    return s;
+}
+
 // Segment `tile` of a row over K (set 0) or every v (set 1), under every option.
 static merit_logprob_segment any_segment(const merit_policy_logprob_forward_args *args,
                                          const merit_logprob_row *row, int64_t tile, int set)
@@ -302,6 +338,7 @@ static merit_logprob_segment any_segment(const merit_policy_logprob_forward_args
             logits[i] = kept ? logits[i] : -m_inf32();
         }
     }
+    if (count <= MERIT_LANES) return short_segment(logits, count, row->factor, args->level);
     for (int i = count; i < MERIT_TILE; i++) {
         logits[i] = -m_inf32();
     }
