@@ -168,6 +168,10 @@ merit_status merit_score_forward_workspace(merit_context *ctx, const merit_score
     merit_layout layout = merit_layout_begin(NULL);
     MERIT_TRY(prepare(ctx, desc, &args, &layout, &plan));
     MERIT_REQUIRE(ctx, !layout.overflow, "the sizes need a workspace of more than 2^64 bytes");
+    if (plan.used) { // here, so that no call allocates
+        MERIT_TRY(merit_blas_prepare(ctx, ctx->blas, plan.dtype, MERIT_SCORE_CHUNK,
+                                     args.d.num_heads, args.d.hidden_size, args.d.weight_stride));
+    }
     *bytes = layout.bytes;
     return MERIT_STATUS_OK;
 }

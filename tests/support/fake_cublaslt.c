@@ -17,9 +17,11 @@ typedef struct description {
     int transposed; // A
     uint32_t reductions; // of a preference
     uint64_t most; // its workspace
+    uint32_t alignment; // of A
 } description;
 
 static int live; // objects: 0 when all are destroyed
+static int created; // ever
 
 #define API __attribute__((visibility("default")))
 
@@ -34,6 +36,7 @@ static int create(void **object, size_t bytes, const char *name)
     if (fails(name)) return FAILED;
     *object = calloc(1, bytes);
     live += *object != NULL;
+    created++;
     return *object != NULL ? 0 : FAILED;
 }
 
@@ -46,6 +49,7 @@ static int destroy(void *object)
 }
 
 API int fake_cublaslt_live(void);
+API int fake_cublaslt_created(void);
 API int cublasLtCreate(void **handle);
 API int cublasLtDestroy(void *handle);
 API int cublasLtMatmulDescCreate(void **desc, int compute, int scale);
@@ -68,6 +72,11 @@ API int cublasLtMatmul(void *handle, void *desc, const void *alpha, const void *
 int fake_cublaslt_live(void)
 {
     return live;
+}
+
+int fake_cublaslt_created(void)
+{
+    return created;
 }
 
 int cublasLtCreate(void **handle)
@@ -113,7 +122,10 @@ int cublasLtMatrixLayoutDestroy(void *object)
 int cublasLtMatmulPreferenceCreate(void **preference)
 {
     const int code = create(preference, sizeof(description), "MatmulPreferenceCreate");
-    if (code == 0) ((description *)*preference)->reductions = 0xffffffffu;
+    if (code == 0) {
+        ((description *)*preference)->reductions = 0xffffffffu;
+        ((description *)*preference)->alignment = 256;
+    }
     return code;
 }
 
@@ -130,6 +142,8 @@ int cublasLtMatmulPreferenceSetAttribute(void *preference, int attribute, const 
         memcpy(&p->reductions, value, bytes);
     } else if (attribute == 1 && bytes == 8) { // MAX_WORKSPACE_BYTES
         memcpy(&p->most, value, bytes);
+    } else if (attribute == 5 && bytes == 4) { // MIN_ALIGNMENT_A_BYTES
+        memcpy(&p->alignment, value, bytes);
     } else {
         return INVALID;
     }
@@ -145,7 +159,8 @@ int cublasLtMatmulAlgoGetHeuristic(void *handle, void *desc, void *a, void *b, v
     }
     if (p->reductions != 0 || p->most == 0) return INVALID; // split-K must be ruled out
     *found = fails("none found") ? 0 : 1;
-    memcpy(results, &p->most, sizeof p->most); // the algorithm
+    const uint64_t algorithm[2] = {p->most, p->alignment};
+    memcpy(results, algorithm, sizeof algorithm);
     return fails("MatmulAlgoGetHeuristic") ? FAILED : 0;
 }
 
@@ -170,13 +185,15 @@ int cublasLtMatmul(void *handle, void *desc, const void *alpha, const void *a, v
 {
     (void)stream, (void)handle;
     const layout *const x = a_layout, *const y = b_layout, *const out = d_layout;
-    uint64_t most;
-    memcpy(&most, algorithm, sizeof most);
+    uint64_t chosen[2]; // bytes of workspace, alignment of a
+    memcpy(chosen, algorithm, sizeof chosen);
     const int good = ((description *)desc)->transposed == 1 && *(const float *)alpha == 1 &&
                      *(const float *)beta == 0 && c == d && c_layout == d_layout &&
-                     workspace != NULL && workspace_bytes >= most && x->rows == y->rows &&
-                     x->columns == out->rows && y->columns == out->columns && x->type == y->type &&
-                     out->type == R_32F && x->ld >= (int64_t)x->rows && y->ld >= (int64_t)y->rows;
+                     workspace != NULL && workspace_bytes >= chosen[0] &&
+                     (uintptr_t)a % chosen[1] == 0 && (uintptr_t)b % 256 == 0 &&
+                     (uintptr_t)d % 256 == 0 && x->rows == y->rows && x->columns == out->rows &&
+                     y->columns == out->columns && x->type == y->type && out->type == R_32F &&
+                     x->ld >= (int64_t)x->rows && y->ld >= (int64_t)y->rows;
     if (!good) return INVALID;
     if (fails("Matmul")) return FAILED;
     for (uint64_t j = 0; j < out->columns; j++) {

@@ -136,7 +136,9 @@ MERIT_API merit_status merit_score_forward_workspace(merit_context *ctx,
 // behind the lanes in binary64, one rounding: within 10 * 2^-24 * sum of abs(weight * hidden). EXACT:
 // run_to_run, batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal; a row's bits depend on
 // nothing but its hidden state. BLAS: run_to_run and batch_invariant, on one GPU architecture and
-// cuBLAS version. One launch; two with BLAS per 1024 positions, besides cuBLAS's.
+// cuBLAS version, for weights that are as aligned. One launch; two with BLAS per 1024 positions, besides
+// cuBLAS's. The query of the workspace makes the objects of cuBLAS (a context keeps those of the last
+// eight shapes), so that calls of aligned weights create none.
 // PARTIAL: hidden_size is that of this shard, which starts at a multiple of 2048. bias and the
 // affine are left to score_finish; positions that are not scored have sums of 0, bad ones NaN.
 // Statuses: INVALID_ARGUMENT (NULL where the rule needs an array, sizes or strides out of range,
