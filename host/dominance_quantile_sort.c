@@ -68,8 +68,12 @@ static merit_status prepare(merit_context *ctx, const sort_desc *desc,
     if (on_device && d->num_levels <= MERIT_SORT_SHARED) return MERIT_STATUS_OK;
     const int64_t slots = on_device ? ctx->launch.num_sms : ctx->launch.num_threads;
     args->num_slots = slots < d->num_rows ? slots : d->num_rows;
-    args->words = merit_layout_take(layout, args->num_slots * d->num_levels * (on_device ? 1 : 2),
-                                    sizeof *args->words);
+    const int64_t words = on_device                             ? 1
+                          : d->num_levels <= MERIT_SORT_COLUMNS ? MERIT_SORT_WIDEST / 2
+                                                                : 2;
+    args->words_per_slot = words * d->num_levels;
+    args->words =
+        merit_layout_take(layout, args->num_slots * args->words_per_slot, sizeof *args->words);
     return MERIT_STATUS_OK;
 }
 

@@ -102,7 +102,7 @@ MERIT_KERNEL(kThreads, 1) dominance_quantile_sort_long_kernel(const MERIT_GRID_C
     MERIT_SHARED(uint64_t, tile, [kTile]);
     const int levels = args.d.num_levels;
     const int shift = sort_shift(levels);
-    uint64_t *const row = args.words + (int64_t)blockIdx.x * levels;
+    uint64_t *const row = args.words + (int64_t)blockIdx.x * args.words_per_slot;
     for (int64_t r = blockIdx.x; r < args.d.num_rows; r += gridDim.x) {
         const float *const values = args.io.values + r * args.d.ld_values;
         for (int start = 0; start < levels; start += kTile) {

@@ -8,6 +8,9 @@
 
 enum {
     MERIT_SORT_MAX_TAUS = 1024, // their places travel with the launch
+    MERIT_SORT_COLUMNS =
+        1024, // levels of the rows that a CPU sorts side by side: within its caches
+    MERIT_SORT_WIDEST = 16, // rows side by side
     MERIT_SORT_SHARED =
         4096 // elements that a block sorts at a time; longer rows lie in the workspace
 };
@@ -17,7 +20,8 @@ typedef struct merit_dominance_quantile_sort_args {
     merit_dominance_quantile_sort_io io;
     int32_t num_results; // of a row: N, or Q
     int64_t num_slots;
-    uint64_t *words; // workspace: [slots, 2, N] on the CPU, [slots, N] on a device for long rows
+    int64_t words_per_slot; // 2 N or 8 N on a CPU, N on a device
+    uint64_t *words; // workspace: [slots, words_per_slot]; on a device for long rows
     uint16_t places[MERIT_SORT_MAX_TAUS]; // of the results among the sorted
 } merit_dominance_quantile_sort_args;
 

@@ -210,8 +210,8 @@ MERIT_API merit_status merit_dominance_quantile_sort_workspace(
 // left-continuous inverse of the empirical distribution (Hyndman, Fan 1996, type 1), nothing interpolated.
 //
 // Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal; exact. One launch.
-// The workspace holds two rows of 8-byte words per thread (CPU), or for N > 4096 one per multiprocessor
-// (CUDA).
+// The workspace holds up to sixteen rows per thread (CPU), or for N > 4096 a row of 8-byte words per
+// multiprocessor (CUDA).
 // Statuses: INVALID_ARGUMENT (NULL values, neither sorted nor index, a size or stride out of range, tau
 // outside (0, 1], NaN or not rising, tau NULL with num_taus > 0 or given without, overlap), UNSUPPORTED
 // (num_taus > 1024), WORKSPACE_TOO_SMALL, CUDA_ERROR.
