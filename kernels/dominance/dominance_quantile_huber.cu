@@ -143,7 +143,7 @@ MERIT_DEVICE double run_levels(const Args &args, const Work &w, const merit_hube
             merit_huber_fold(lanes[0].slope, lanes[1].slope, lanes[2].slope, lanes[3].slope);
         if (live && i < levels && args.io.grad_quantiles != NULL) {
             args.io.grad_quantiles[place + i] = row.state == MERIT_HUBER_RUNS
-                                                    ? merit_huber_gradient(&row, slope)
+                                                    ? merit_huber_gradient(row.slope, slope)
                                                     : merit_huber_fill(row.state);
         }
         sum = m_add64(sum, (double)loss);

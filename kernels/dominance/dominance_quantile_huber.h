@@ -97,10 +97,10 @@ MERIT_HD static inline float merit_huber_fold(float l0, float l1, float l2, floa
 
 // Results -----------------------------------------------------------------------------------------
 
-// The gradient of a level from its sum of slopes.
-MERIT_HD static inline float merit_huber_gradient(const merit_huber_row *row, float slope)
+// The gradient of a level from its sum of slopes; scale: the row's slope.
+MERIT_HD static inline float merit_huber_gradient(double scale, float slope)
 {
-    const float g = m_round32(m_mul64((double)slope, row->slope));
+    const float g = m_round32(m_mul64((double)slope, scale));
     return m_canonical32(m_add(g, 0.0f));
 }
 
