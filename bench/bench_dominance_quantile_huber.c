@@ -141,11 +141,7 @@ static bool check(const bench_case *c, const bench_buffers *results, bench_error
             bench_check_sum_f32(error, i, actual[i], slope * scale, largest / (double)rows, limit);
     }
     const double loss = *(const double *)results->array[LOSS];
-    if (!(fabs(loss - sum * scale) <= (limit + 4) * 0x1p-24 * sum * scale)) {
-        if (good)
-            snprintf(error->text, sizeof error->text, "loss is %.9g, not %.9g", loss, sum * scale);
-        good = false;
-    }
+    good &= bench_check_loss(error, loss, sum * scale, (limit + 4) * 0x1p-24 * sum * scale);
     return good;
 }
 

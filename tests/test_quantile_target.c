@@ -212,3 +212,67 @@ TK_TEST(dominance_quantile_target, one_launch_or_none)
         target_free(&r);
     }
 }
+
+// The chain of a training step: what subset keeps of the next state makes the targets, which make the
+// loss. A state without a valid action has no target, no loss and no gradient.
+TK_TEST(dominance_quantile_target, subset_targets_and_loss_fit_together)
+{
+    enum { B = 3, M = 2, A = 4, N = 4, ROWS = B * M };
+    static const uint8_t valid[B * A] = {1, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0};
+    static const float tau[N] = {.125f, .375f, .625f, .875f};
+    float q[ROWS * A * N], reward[ROWS], z[ROWS * N];
+    tk_random random = {41};
+    dominance_fill(&random, q, ROWS * A, N, 1);
+    for (int i = 0; i < ROWS * N; i++) {
+        reward[i % ROWS] = z[i] = (float)tk_normal(&random);
+    }
+    merit_dominance_subset_desc s;
+    merit_dominance_quantile_target_desc t;
+    merit_dominance_quantile_huber_desc h;
+    merit_dominance_subset_desc_init(&s, sizeof s);
+    merit_dominance_quantile_target_desc_init(&t, sizeof t);
+    merit_dominance_quantile_huber_desc_init(&h, sizeof h);
+    s.num_states = t.num_states = B, s.num_objectives = t.num_objectives = M;
+    s.num_actions = t.num_actions = A, s.num_levels = t.num_levels = N;
+    t.mode = MERIT_DOMINANCE_TARGET_MIXTURE;
+    h.num_rows = ROWS, h.num_levels = N, h.num_targets = A * N;
+
+    merit_dominance_subset_io si = {.struct_size = sizeof si};
+    si.q = tk_input(tk, q, ROWS * A * N, sizeof(float)), si.valid = tk_input(tk, valid, B * A, 1);
+    si.final = tk_output(tk, B, sizeof(uint32_t));
+    merit_dominance_quantile_target_io ti = {.struct_size = sizeof ti};
+    ti.q_next = si.q, ti.final = si.final;
+    ti.reward = tk_input(tk, reward, ROWS, sizeof(float));
+    ti.target = tk_output(tk, ROWS * A * N, sizeof(float));
+    ti.target_count = tk_output(tk, ROWS, sizeof(int32_t));
+    merit_dominance_quantile_huber_io hi = {.struct_size = sizeof hi};
+    hi.quantiles = tk_input(tk, z, ROWS * N, sizeof(float)), hi.tau = tk_input(tk, tau, N, 4);
+    hi.targets = ti.target, hi.target_count = ti.target_count;
+    hi.loss_rows = tk_output(tk, ROWS, sizeof(float));
+    hi.grad_quantiles = tk_output(tk, ROWS * N, sizeof(float));
+    size_t first = 0, second = 0;
+    tk_expect_ok(tk->ctx, merit_dominance_subset_workspace(tk->ctx, &s, &first));
+    tk_expect_ok(tk->ctx, merit_dominance_quantile_huber_workspace(tk->ctx, &h, &second));
+    tk_expect_ok(tk->ctx,
+                 merit_dominance_subset(tk->ctx, &s, &si, tk_workspace(tk, first), first, NULL));
+    tk_expect_ok(tk->ctx, merit_dominance_quantile_target(tk->ctx, &t, &ti, NULL, 0, NULL));
+    tk_expect_ok(tk->ctx, merit_dominance_quantile_huber(tk->ctx, &h, &hi, tk_workspace(tk, second),
+                                                         second, NULL));
+    uint32_t final[B];
+    int32_t count[ROWS];
+    float loss[ROWS], gradients[ROWS * N];
+    tk_read(tk, si.final, final, B, sizeof(uint32_t));
+    tk_read(tk, ti.target_count, count, ROWS, sizeof(int32_t));
+    tk_read(tk, hi.loss_rows, loss, ROWS, sizeof(float));
+    tk_read(tk, hi.grad_quantiles, gradients, ROWS * N, sizeof(float));
+    for (int r = 0; r < ROWS; r++) {
+        TK_EXPECT(count[r] == N * __builtin_popcount(final[r / M]), "count %d", count[r]);
+        TK_EXPECT((count[r] > 0) == (r / M < 2), "count %d of row %d", count[r], r);
+        TK_EXPECT(r / M < 2 ? loss[r] > 0 : loss[r] == 0, "loss %g", (double)loss[r]);
+        for (int i = 0; i < N; i++) {
+            const float g = gradients[r * N + i];
+            TK_EXPECT(r / M < 2 ? isfinite(g) : g == 0, "gradient %g", (double)g);
+        }
+    }
+    tk_release(tk);
+}
