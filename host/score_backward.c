@@ -35,10 +35,8 @@ static int levels_of(int64_t tiles)
 static merit_status prepare(merit_context *ctx, const merit_score_desc *desc,
                             merit_score_backward_args *args, merit_layout *layout)
 {
-    merit_score_desc d = merit_score_defaults;
-    MERIT_TRY(merit_read_struct(ctx, "desc", &d, sizeof d,
-                                MERIT_SIZE_0_1(merit_score_desc, grad_layout), desc));
-    MERIT_TRY(merit_score_check_options(ctx, &d, &args->find));
+    merit_score_desc d;
+    MERIT_TRY(merit_score_read_desc(ctx, desc, &d, &args->find));
     const int partial = d.shard == MERIT_SCORE_SHARD_PARTIAL;
     MERIT_REQUIRE(ctx, !(partial && d.accumulate),
                   "accumulate is 1, but shard PARTIAL (1) adds to nothing");
@@ -69,17 +67,6 @@ static merit_status prepare(merit_context *ctx, const merit_score_desc *desc,
     return MERIT_STATUS_OK;
 }
 
-static merit_score_index_arrays index_arrays(const merit_score_backward_io *io)
-{
-    return (merit_score_index_arrays){.route = io->route,
-                                      .lengths = io->lengths,
-                                      .mask = io->mask,
-                                      .cu_seqlens = io->cu_seqlens,
-                                      .ids = io->ids,
-                                      .positions = io->positions,
-                                      .position_offsets = io->position_offsets};
-}
-
 static merit_status check_arrays(merit_context *ctx, merit_score_backward_args *args)
 {
     const merit_score_desc *const d = &args->d;
@@ -91,7 +78,7 @@ static merit_status check_arrays(merit_context *ctx, merit_score_backward_args *
                   "hidden is NULL, but grad_weight needs it");
     MERIT_REQUIRE(ctx, !some || io->grad_hidden == NULL || io->weight != NULL,
                   "weight is NULL, but grad_hidden needs it");
-    const merit_score_index_arrays arrays = index_arrays(io);
+    const merit_score_index_arrays arrays = MERIT_SCORE_INDEX_ARRAYS(io);
     return merit_score_check_index_arrays(ctx, d, &arrays, &args->find);
 }
 
@@ -120,18 +107,14 @@ static merit_status check_overlap(merit_context *ctx, const merit_score_backward
         {io->grad_weight, grad_weight, "grad_weight", 1},
         {io->grad_bias, partial ? tiles * (size_t)heads * 8 : (size_t)heads * 4, "grad_bias", 1},
         {io->diagnostics, sizeof *io->diagnostics, "diagnostics", 1},
-        {io->hidden,
-         merit_score_hidden_bytes(d, &args->find, d->hidden_row_stride, d->hidden_stride), "hidden",
-         0},
-        {io->weight,
-         merit_score_rows_bytes(heads, d->weight_stride, size, merit_dtype_bytes(d->weight_dtype)),
-         "weight", 0},
+        merit_score_hidden_region(d, &args->find, io->hidden),
+        merit_score_weight_region(d, io->weight),
         {io->post_std, (size_t)heads * 4, "post_std", 0},
         {io->grad_scores, merit_score_rows_bytes(positions, d->grad_score_stride, columns, 4),
          "grad_scores", 0},
         {io->label_mask, (size_t)(positions * columns), "label_mask", 0},
     };
-    const merit_score_index_arrays arrays = index_arrays(io);
+    const merit_score_index_arrays arrays = MERIT_SCORE_INDEX_ARRAYS(io);
     merit_score_index_regions(d, &args->find, &arrays, regions + OWN);
     return merit_check_overlap(ctx, regions, OWN + MERIT_SCORE_INDEX_REGIONS);
 }

@@ -146,9 +146,12 @@ static merit_status check_ranges(merit_context *ctx, const merit_score_desc *d)
     return MERIT_STATUS_OK;
 }
 
-merit_status merit_score_check_options(merit_context *ctx, merit_score_desc *d,
-                                       merit_score_finder *find)
+merit_status merit_score_read_desc(merit_context *ctx, const merit_score_desc *desc,
+                                   merit_score_desc *d, merit_score_finder *find)
 {
+    *d = merit_score_defaults;
+    MERIT_TRY(merit_read_struct(ctx, "desc", d, sizeof *d,
+                                MERIT_SIZE_0_1(merit_score_desc, grad_layout), desc));
     MERIT_TRY(check_ranges(ctx, d));
     MERIT_TRY(check_rule(ctx, d));
     *find = (merit_score_finder){.rule = d->positions,
@@ -217,6 +220,20 @@ size_t merit_score_hidden_bytes(const merit_score_desc *d, const merit_score_fin
     }
     return merit_score_rows_bytes(d->num_rows, row_stride,
                                   (d->row_tokens - 1) * stride + d->hidden_size, element);
+}
+
+merit_region merit_score_hidden_region(const merit_score_desc *d, const merit_score_finder *find,
+                                       const void *hidden)
+{
+    const size_t bytes = merit_score_hidden_bytes(d, find, d->hidden_row_stride, d->hidden_stride);
+    return (merit_region){hidden, bytes, "hidden", 0};
+}
+
+merit_region merit_score_weight_region(const merit_score_desc *d, const void *weight)
+{
+    const size_t bytes = merit_score_rows_bytes(d->num_heads, d->weight_stride, d->hidden_size,
+                                                merit_dtype_bytes(d->weight_dtype));
+    return (merit_region){weight, bytes, "weight", 0};
 }
 
 void merit_score_index_regions(const merit_score_desc *d, const merit_score_finder *find,

@@ -20,9 +20,19 @@ typedef struct merit_score_index_arrays {
     const int64_t *position_offsets;
 } merit_score_index_arrays;
 
-// The descriptor alone; strides of 0 become dense ones. Fills the sizes of *find.
-merit_status merit_score_check_options(merit_context *ctx, merit_score_desc *d,
-                                       merit_score_finder *find);
+// Those of an io of either pass.
+#define MERIT_SCORE_INDEX_ARRAYS(io)                            \
+    ((merit_score_index_arrays){.route = (io)->route,           \
+                                .lengths = (io)->lengths,       \
+                                .mask = (io)->mask,             \
+                                .cu_seqlens = (io)->cu_seqlens, \
+                                .ids = (io)->ids,               \
+                                .positions = (io)->positions,   \
+                                .position_offsets = (io)->position_offsets})
+
+// Reads a descriptor and checks it alone; strides of 0 become dense ones. Fills the sizes of *find.
+merit_status merit_score_read_desc(merit_context *ctx, const merit_score_desc *desc,
+                                   merit_score_desc *d, merit_score_finder *find);
 
 // Arrays that the rule needs or does not use. Fills the arrays of *find.
 merit_status merit_score_check_index_arrays(merit_context *ctx, const merit_score_desc *d,
@@ -31,9 +41,12 @@ merit_status merit_score_check_index_arrays(merit_context *ctx, const merit_scor
 
 enum { MERIT_SCORE_INDEX_REGIONS = 7 };
 
-// Regions of those arrays, of hidden and of the heads, for the overlap check.
+// Regions of those arrays, for the overlap check, and of what both passes read besides.
 void merit_score_index_regions(const merit_score_desc *d, const merit_score_finder *find,
                                const merit_score_index_arrays *arrays, merit_region *regions);
+merit_region merit_score_hidden_region(const merit_score_desc *d, const merit_score_finder *find,
+                                       const void *hidden);
+merit_region merit_score_weight_region(const merit_score_desc *d, const void *weight);
 size_t merit_score_hidden_bytes(const merit_score_desc *d, const merit_score_finder *find,
                                 int64_t row_stride, int64_t stride);
 size_t merit_score_rows_bytes(int64_t rows, int64_t stride, int64_t columns, size_t element);

@@ -71,10 +71,8 @@ static merit_status run_blas(merit_context *ctx, const merit_score_forward_args 
 static merit_status prepare(merit_context *ctx, const merit_score_desc *desc,
                             merit_score_forward_args *args, merit_layout *layout, blas_plan *plan)
 {
-    merit_score_desc d = merit_score_defaults;
-    MERIT_TRY(merit_read_struct(ctx, "desc", &d, sizeof d,
-                                MERIT_SIZE_0_1(merit_score_desc, grad_layout), desc));
-    MERIT_TRY(merit_score_check_options(ctx, &d, &args->find));
+    merit_score_desc d;
+    MERIT_TRY(merit_score_read_desc(ctx, desc, &d, &args->find));
     args->d = d;
     const int64_t positions = args->find.num_positions;
     const int64_t tiles = score_num_tiles(d.hidden_size);
@@ -97,18 +95,6 @@ static merit_status prepare(merit_context *ctx, const merit_score_desc *desc,
     return MERIT_STATUS_OK;
 }
 
-// The arrays that the rules of positions read.
-static merit_score_index_arrays index_arrays(const merit_score_forward_io *io)
-{
-    return (merit_score_index_arrays){.route = io->route,
-                                      .lengths = io->lengths,
-                                      .mask = io->mask,
-                                      .cu_seqlens = io->cu_seqlens,
-                                      .ids = io->ids,
-                                      .positions = io->positions,
-                                      .position_offsets = io->position_offsets};
-}
-
 static merit_status check_arrays(merit_context *ctx, merit_score_forward_args *args)
 {
     const merit_score_desc *const d = &args->d;
@@ -123,7 +109,7 @@ static merit_status check_arrays(merit_context *ctx, merit_score_forward_args *a
     MERIT_REQUIRE(ctx, !partial || (io->post_mean == NULL && io->post_std == NULL),
                   "%s is given, but shard PARTIAL (1) leaves it to score_finish",
                   io->post_mean != NULL ? "post_mean" : "post_std");
-    const merit_score_index_arrays arrays = index_arrays(io);
+    const merit_score_index_arrays arrays = MERIT_SCORE_INDEX_ARRAYS(io);
     return merit_score_check_index_arrays(ctx, d, &arrays, &args->find);
 }
 
@@ -142,18 +128,13 @@ static merit_status check_overlap(merit_context *ctx, const merit_score_forward_
         {io->scores, scores, "scores", 1},
         {io->found_positions, (size_t)positions * 8, "found_positions", 1},
         {io->diagnostics, sizeof *io->diagnostics, "diagnostics", 1},
-        {io->hidden,
-         merit_score_hidden_bytes(d, &args->find, d->hidden_row_stride, d->hidden_stride), "hidden",
-         0},
-        {io->weight,
-         merit_score_rows_bytes(d->num_heads, d->weight_stride, d->hidden_size,
-                                merit_dtype_bytes(d->weight_dtype)),
-         "weight", 0},
+        merit_score_hidden_region(d, &args->find, io->hidden),
+        merit_score_weight_region(d, io->weight),
         {io->bias, 4 * heads, "bias", 0},
         {io->post_mean, 4 * heads, "post_mean", 0},
         {io->post_std, 4 * heads, "post_std", 0},
     };
-    const merit_score_index_arrays arrays = index_arrays(io);
+    const merit_score_index_arrays arrays = MERIT_SCORE_INDEX_ARRAYS(io);
     merit_score_index_regions(d, &args->find, &arrays, regions + OWN);
     return merit_check_overlap(ctx, regions, OWN + MERIT_SCORE_INDEX_REGIONS);
 }

@@ -292,7 +292,6 @@ SCORE_INLINE vecd vecd_fold(vecd *v)
 {
 #pragma GCC unroll 3
     for (int level = 0; level < VEC_LEVELS; level++) {
-#pragma GCC unroll 4
         for (int i = 0; i < VEC_DOUBLES >> (level + 1); i++) {
             v[i] = vecd_join(v[2 * i], v[2 * i + 1], level);
         }
