@@ -14,6 +14,7 @@ typedef struct pair_work {
     double scales[MERIT_PREFERENCE_MAX_ROUTES];
     int32_t pass;
     uint32_t cells; // that the pass fills
+    preference_plain_gain gain; // of the plain path
     int32_t is_common; // the vector path takes chunks without invalid pairs
 } pair_work;
 
@@ -193,12 +194,13 @@ static void run_plain_chunk(const pair_work *w, int64_t start, int count, double
                             pair_tile *tile)
 {
     const merit_preference_pair_args *const a = w->args;
-    const double scale = w->scales[0];
     const float *const chosen = (const float *)a->io.chosen + start;
     const float *const rejected = (const float *)a->io.rejected + start;
     const preference_plain_target target = preference_plain_target_at(a, start, count);
     preference_plain_chunk chunk;
-    const preference_plain_kind kind = preference_plain_read(chosen, rejected, count, &chunk);
+    const preference_plain_kind kind = a->is_plain
+                                           ? preference_plain_read(chosen, rejected, count, &chunk)
+                                           : preference_plain_read_shifted(a, start, count, &chunk);
     if (kind == PREFERENCE_PLAIN_SPECIAL) {
         for (int j = 0; j < count; j++) {
             run_pair(w, start + j, j, tile);
@@ -207,17 +209,21 @@ static void run_plain_chunk(const pair_work *w, int64_t start, int count, double
         }
         return;
     }
-    if (kind == PREFERENCE_PLAIN_NEAR && count == MERIT_LANES &&
-        scale == (double)m_round32(scale)) {
-        preference_plain_near_chunk(chosen + MERIT_LANES, rejected + MERIT_LANES, m_round32(scale),
-                                    lanes, &target, &chunk);
+    if (kind == PREFERENCE_PLAIN_NEAR && count == MERIT_LANES) {
+        const int64_t following = start + MERIT_LANES;
+        const float *next[PLAIN_INPUTS] = {chosen + MERIT_LANES, rejected + MERIT_LANES};
+        if (a->io.ref_chosen != NULL) {
+            next[2] = a->io.ref_chosen + following;
+            next[3] = a->io.ref_rejected + following;
+        }
+        preference_plain_near_chunk(next, &w->gain, lanes, &target, &chunk);
         return;
     }
     preference_plain_any_chunk(&chunk, count);
     for (int j = 0; j < count; j++) {
         lanes[j] = m_add64(lanes[j], (double)chunk.loss[j]);
     }
-    preference_plain_scale(scale, count, &chunk);
+    preference_plain_multiply(&w->gain, count, chunk.gradient);
     preference_plain_write(&target, count, &chunk);
 }
 
@@ -353,8 +359,10 @@ int MERIT_BACKEND_FN(preference_pair)(const merit_preference_pair_args *args,
         memset(args->bins, 0,
                (size_t)(args->d.num_routes * args->d.calibration_bins) * sizeof *args->bins);
     }
+    const int shifted = small && merit_preference_pair_is_shifted(args);
+    w.gain = preference_plain_gain_of(w.scales[0], (double)args->d.beta);
     merit_parallel_ranges(launch->num_threads, pairs, MERIT_TILE,
-                          args->is_plain && small ? run_plain_tiles : run_tiles, &w);
+                          shifted ? run_plain_tiles : run_tiles, &w);
     finish_main(&w);
     return 0;
 }
