@@ -128,6 +128,20 @@ SCORE_INLINE void score_fold_parts(score_block *b, const int count, const int pa
         last[0][i] = v[0];
         last[1][i] = v[1];
     }
+    if (2 * count <= VEC_DOUBLES) { // both halves in one fold
+        const int half = VEC_DOUBLES / 2;
+        double sums[VEC_DOUBLES];
+        vecd v[VEC_DOUBLES];
+#pragma GCC unroll 8
+        for (int i = 0; i < VEC_DOUBLES; i++) {
+            v[i] = last[i / half][i % half < count ? i % half : 0];
+        }
+        vecd_store(sums, vecd_fold(v));
+        for (int i = 0; i < count; i++) {
+            b->sums[i] = m_add64(sums[i], sums[half + i]);
+        }
+        return;
+    }
 #pragma GCC unroll 8
     for (int i = count; i % VEC_DOUBLES != 0; i++) {
         last[0][i] = last[1][i] = last[0][0];

@@ -37,24 +37,28 @@ static merit_score_affine affine_of(const merit_score_forward_args *args)
 }
 
 // Columns [first, first + count) of one position from sums[count][tiles].
-static void write_sums(const merit_score_forward_args *args, int64_t p, int first, int count,
-                       double (*sums)[MERIT_SCORE_MAX_TILES])
+static void write_tile_sums(const merit_score_forward_args *args, int64_t p, int first, int count,
+                            double (*sums)[MERIT_SCORE_MAX_TILES])
 {
     const int tiles = score_num_tiles(args->d.hidden_size);
     const int64_t columns = score_num_columns(&args->d);
-    const merit_score_affine affine = affine_of(args);
+    double *const out = args->io.scores;
     for (int k = 0; k < count; k++) {
-        if (args->d.shard == MERIT_SCORE_SHARD_PARTIAL) {
-            double *const out = args->io.scores;
-            for (int tile = 0; tile < tiles; tile++) {
-                out[(tile * args->find.num_positions + p) * columns + first + k] =
-                    m_canonical64(m_add64(sums[k][tile], 0.0));
-            }
-            continue;
+        for (int tile = 0; tile < tiles; tile++) {
+            out[(tile * args->find.num_positions + p) * columns + first + k] =
+                m_canonical64(m_add64(sums[k][tile], 0.0));
         }
+    }
+}
+
+static void write_scores(const merit_score_forward_args *args, const merit_score_affine *affine,
+                         int64_t p, int first, int count, double (*sums)[MERIT_SCORE_MAX_TILES])
+{
+    const int tiles = score_num_tiles(args->d.hidden_size);
+    float *const out = (float *)args->io.scores + p * args->d.score_stride + first;
+    for (int k = 0; k < count; k++) {
         const int64_t head = args->d.routed ? args->io.route[p] : first + k;
-        ((float *)args->io.scores)[p * args->d.score_stride + first + k] =
-            score_finish_value(&affine, head, score_fold_tiles(sums[k], tiles));
+        out[k] = score_finish_value(affine, head, score_fold_tiles(sums[k], tiles));
     }
 }
 
@@ -135,8 +139,13 @@ static void score_rows(const merit_score_forward_args *args, const found_row *fo
             }
         }
     }
+    const merit_score_affine affine = affine_of(args);
     for (int i = 0; i < count; i++) {
-        write_sums(args, found[i].p, first, heads, sums + i * heads);
+        if (args->d.shard == MERIT_SCORE_SHARD_PARTIAL) {
+            write_tile_sums(args, found[i].p, first, heads, sums + i * heads);
+        } else {
+            write_scores(args, &affine, found[i].p, first, heads, sums + i * heads);
+        }
     }
 }
 
