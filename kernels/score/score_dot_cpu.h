@@ -51,16 +51,16 @@ static inline int score_rows_ahead(int heads)
     return heads == 1 ? 2 : SCORE_AHEAD;
 }
 
-// The lines of `bytes` elements; where they are no whole line, every other turn, say.
-SCORE_INLINE void score_fetch(const unsigned char *share, const int bytes, int turn)
+// The lines of share `n`, of `bytes` each, of what comes later.
+SCORE_INLINE void score_fetch(const unsigned char *next, const int bytes, int n)
 {
-    if (bytes < 64) {
-        if (turn % (64 / bytes) == 0) __builtin_prefetch(share);
+    if (bytes < 64) { // some shares to a line
+        if (n % (64 / bytes) == 0) __builtin_prefetch(next + n * bytes);
         return;
     }
 #pragma GCC unroll 4
     for (int line = 0; line < bytes; line += 64) {
-        __builtin_prefetch(share + line);
+        __builtin_prefetch(next + n * bytes + line);
     }
 }
 
@@ -78,7 +78,7 @@ SCORE_INLINE void score_dot_lanes(const score_block *b, const int dtype, const i
         }
     }
     for (int turn = 0; turn < turns; turn++) {
-        const int share = (lane / (pairs * SCORE_BLOCK) * turns + turn) * pairs * bytes;
+        const int share = (lane / (pairs * SCORE_BLOCK) * turns + turn) * pairs;
 #pragma GCC unroll 2
         for (int j = 0; j < pairs; j++) {
             const int at = turn * MERIT_LANES + lane + j * SCORE_BLOCK;
@@ -86,7 +86,7 @@ SCORE_INLINE void score_dot_lanes(const score_block *b, const int dtype, const i
 #pragma GCC unroll 2
             for (int r = 0; r < rows; r++) {
                 vec_load_hidden(dtype, b->rows[r], at, &hidden[r][0], &hidden[r][1]);
-                score_fetch(b->next[r] + share + j * bytes, bytes, turn);
+                score_fetch(b->next[r], bytes, share + j);
             }
 #pragma GCC unroll 4
             for (int k = 0; k < heads; k++) {
