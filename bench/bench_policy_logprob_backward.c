@@ -27,6 +27,7 @@ static const bench_sweep sweeps[] = {
     {{{LOGPROB}, {256}, {131072}, {LOGITS_BF16}}, BENCH_EACH_ISA},
     {{{ENTROPY}, {256}, {131072}, {LOGITS_BF16}}, 0},
     {{{LOGPROB}, {256}, {131072}, {LOGITS_F32}}, 0},
+    {{{LOGPROB}, {1, 16, 256}, {32000, 50257, 128256, 262144}, {LOGITS_BF16}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

@@ -24,6 +24,9 @@ static const bench_sweep sweeps[] = {
     {{{LOGPROB}, {256}, {151936}, {LOGITS_BF16, LOGITS_F32}}, 0},
     {{{LOGPROB}, {1024}, {50257}, {LOGITS_BF16}}, 0}, // rows at odd addresses
     {{{LOGPROB}, {1}, {131072}, {LOGITS_BF16}}, 0},
+    {{{LOGPROB}, {1, 16, 256, 1024}, {32000, 65536, 128256, 200064, 262144}, {LOGITS_BF16}},
+     BENCH_FULL},
+    {{{ENTROPY}, {256}, {32000, 50257, 128256, 262144}, {LOGITS_BF16, LOGITS_F32}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

@@ -24,6 +24,7 @@ static const bench_sweep sweeps[] = {
     {{{BT}, {16777216}, {GRADIENTS}}, BENCH_EACH_ISA},
     {{{BT}, {1048576}, {METRICS}}, 0},
     {{{DPO}, {65536, 1048576}, {GRADIENTS}}, BENCH_QUICK},
+    {{{BT, DPO}, {64, 4096, 262144, 4194304}, {GRADIENTS}}, BENCH_FULL},
     {{{0}}, 0},
 };
 
