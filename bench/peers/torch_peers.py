@@ -230,9 +230,32 @@ def dominance_pairwise(axes, _device):
                        lambda inputs: [typed(inputs[0], "f32", states, objectives, actions, levels)])
 
 
+def dominance_quantile_huber(axes, _device):
+    rows, levels, targets, preset = (axes[k] for k in ("rows", "levels", "targets", "preset"))
+
+    def loss(quantiles, tau, samples):
+        d = samples[:, None] - quantiles[:, :, None]
+        size = F.huber_loss(d, torch.zeros_like(d), reduction="none") if preset == "iqn" else d.abs()
+        return ((tau[:, None] - (d < 0).float()).abs() * size).mean(2).sum(1).mean()
+
+    yield from declare("loss and gradient, broadcast over [R,N,N']", loss, [3, 4], 4 * rows * (levels + targets),
+                       4 * rows * levels,
+                       lambda inputs: [typed(inputs[0], "f32", rows, levels), typed(inputs[1], "f32", levels),
+                                       typed(inputs[2], "f32", rows, targets)], gradients=1)
+
+
+def dominance_quantile_sort(axes, _device):
+    rows, levels = axes["rows"], axes["levels"]
+    if axes["results"] != "rows":
+        return
+    yield from declare("sorted rows", lambda values: (torch.sort(values, 1).values,), [1], 4 * rows * levels,
+                       4 * rows * levels, lambda inputs: [typed(inputs[0], "f32", rows, levels)], compiled=False)
+
+
 FAMILIES = {f.__name__: f for f in (
     advantage_group, advantage_spread, group_index, preference_pair, preference_list, score_forward,
-    policy_logprob_forward, policy_logprob_backward, policy_loss, policy_value_loss, dominance_pairwise)}
+    policy_logprob_forward, policy_logprob_backward, policy_loss, policy_value_loss, dominance_pairwise,
+    dominance_quantile_huber, dominance_quantile_sort)}
 
 
 def peers(op, axes, device):
