@@ -195,6 +195,27 @@ TK_TEST(policy_loss, advantages_beyond_the_numbers_stay_with_their_tokens)
               "gradients %g %g %g %g", (double)r.grad[0], (double)r.grad[1], (double)r.grad[2],
               (double)r.grad[3]);
     plc_free(&r);
+    // inf times a ratio of 0 is NaN, and is not hidden
+    const float none[] = {-INFINITY, -1, -1, -1};
+    c.io.logprob = none, c.io.old = lp;
+    const float unlimited[] = {INFINITY, 1, 1, 1};
+    c.io.advantages = unlimited;
+    r = plc_run(tk, &c);
+    TK_EXPECT(isnan(r.loss) && isnan(r.grad[0]) && r.stats.nan_tokens == 1, "loss %g, gradient %g",
+              r.loss, (double)r.grad[0]);
+    TK_EXPECT(r.grad[1] == -1 && r.grad[3] == -1, "gradients %g %g", (double)r.grad[1],
+              (double)r.grad[3]);
+    plc_free(&r);
+    // of a sequence: its own
+    const float pair[] = {INFINITY, 1};
+    c = plc_one(NULL, 4, lp, lp, pair);
+    c.d.sequences.num_groups = 2, c.d.sequences.group_size = 2;
+    r = plc_run(tk, &c);
+    TK_EXPECT(r.grad[0] == -INFINITY && r.grad[1] == -INFINITY && r.grad[2] == -1 &&
+                  r.grad[3] == -1,
+              "gradients %g %g %g %g", (double)r.grad[0], (double)r.grad[1], (double)r.grad[2],
+              (double)r.grad[3]);
+    plc_free(&r);
 }
 
 // Nothing valid, D = 0 in device memory, no sequence, no token.

@@ -45,6 +45,7 @@ TK_TEST(policy_loss, rejects_bad_scalars)
     REJECT(ratio_low_negative, 1.5f, "ratio_low_negative");
     REJECT(ratio_high_negative, 0.1f, "ratio_high_negative");
     REJECT(alt_low, 2, "alt_low");
+    REJECT(alt_low, NAN, "alt_low");
     REJECT(alt_high, 0.5f, "alt_high");
     REJECT(alt_high, NAN, "alt_high");
     REJECT(log_ratio_min, 0.1f, "log_ratio_min");
@@ -55,32 +56,52 @@ TK_TEST(policy_loss, rejects_bad_scalars)
     REJECT(ratio_cap, 1, "ratio_cap");
     REJECT(ratio_cap, NAN, "ratio_cap");
     REJECT(dual_clip, 1, "dual_clip");
+    REJECT(dual_clip, 0.5f, "dual_clip");
     REJECT(dual_clip, -3, "dual_clip");
     REJECT(dual_clip, NAN, "dual_clip");
     REJECT(gate_tau_positive, 0, "gate_tau_positive");
     REJECT(gate_tau_positive, NAN, "gate_tau_positive");
     REJECT(gate_tau_negative, -1, "gate_tau_negative");
+    REJECT(gate_tau_negative, NAN, "gate_tau_negative");
     REJECT(quadratic, -1, "quadratic");
     REJECT(quadratic, NAN, "quadratic");
     REJECT(reshape, 0, "reshape");
     REJECT(reshape, NAN, "reshape");
     REJECT(divergence_low, -1, "divergence_low");
+    REJECT(divergence_low, NAN, "divergence_low");
+    REJECT(divergence_high, -1, "divergence_high");
     REJECT(divergence_high, NAN, "divergence_high");
     REJECT(kl_coef, -1, "kl_coef");
     REJECT(kl_coef, INFINITY, "kl_coef");
     REJECT(kl_coef, NAN, "kl_coef");
     REJECT(kl_input_clamp, 0, "kl_input_clamp");
+    REJECT(kl_input_clamp, NAN, "kl_input_clamp");
+    REJECT(kl_output_clamp, 0, "kl_output_clamp");
     REJECT(kl_output_clamp, NAN, "kl_output_clamp");
     REJECT(mismatch_low, -1, "mismatch_low");
+    REJECT(mismatch_low, NAN, "mismatch_low");
     REJECT(mismatch_high, 0, "mismatch_high|mismatch_low");
     REJECT(mismatch_high, NAN, "mismatch_high");
     REJECT(reject_low, NAN, "reject_low");
     REJECT(reject_high, 0, "reject_high|reject_low");
+    REJECT(reject_high, NAN, "reject_high");
     REJECT(entropy_coef, INFINITY, "entropy_coef");
     REJECT(entropy_coef, NAN, "entropy_coef");
     REJECT(denominator, NAN, "denominator");
     REJECT(denominator, -1, "denominator");
     REJECT(denominator, INFINITY, "denominator");
+}
+
+// NaN stands for the bound of the other sign in these two, and a second surrogate that no token has is unused.
+TK_TEST(policy_loss, takes_what_is_left_open)
+{
+    policy_case c = good();
+    c.d.ratio_low_negative = c.d.ratio_high_negative = NAN;
+    c.d.surrogate_alt = MERIT_POLICY_SURROGATE_QUADRATIC;
+    c.io.old = NULL;
+    policy_result r = plc_run(tk, &c);
+    tk_expect_ok(tk->ctx, r.status);
+    plc_free(&r);
 }
 
 TK_TEST(policy_loss, rejects_unknown_choices)

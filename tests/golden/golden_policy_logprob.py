@@ -154,6 +154,8 @@ def write(golden):
     w.write("11_certain", "one finite logit: exact", [[5, -INF, -INF]], [0], {"logprob": [0], "entropy": [0], "sum_sq": [1], "argmax": [0]})
     w.write("12_segment", "a first segment of -inf", [[-INF] * 2048 + [0] * 2048], [4095], {"lse": [7.624618986], "argmax": [2048]}, dtype="BF16")
     assert abs(math.log(2048) - 7.624618986) < 1e-9
+    for vocabulary, printed in ((151936, -11.931214659), (128256, -11.761783546)):
+        w.hand(f"13_zeros_{vocabulary}", "a whole vocabulary of zeros", [0] * vocabulary, 5, {"logprob": printed}, dtype="BF16")
     w.write("ignored", "an ignored row is not read", [[NAN, NAN], [0, 0]], [-100, 0],
             {"logprob": [0, -math.log(2)], "lse": [0, math.log(2)], "entropy": [0, math.log(2)], "argmax": [-1, 0]})
     w.write("bad_labels", "targets outside the vocabulary", [[0, 0]] * 4, [-1, 2, 2**31, 2**63 - 1],
