@@ -13,7 +13,7 @@ POINTS = ["--", "--threads", "1", "--backend", "cpu", "--min-time", "0.02"]
 
 def verdicts(ab, base, new, op, shape):
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        done = subprocess.run([ab, base, new, "--json", file.name, *POINTS, "--op", op, "--shape", shape],
+        done = subprocess.run([ab, base, new, "--rounds", "6", "--json", file.name, *POINTS, "--op", op, "--shape", shape],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         print(done.stdout)
         assert done.returncode in (0, 3), f"status {done.returncode}"
