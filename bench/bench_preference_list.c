@@ -10,16 +10,17 @@
 #include "random.h"
 
 enum { AXIS_PRESET, AXIS_GROUPS, AXIS_GROUP_SIZE };
-enum { YOJO = 1, PLACKETT_LUCE, INSTRUCT_GPT };
+enum { YOJO = 1, PLACKETT_LUCE, INSTRUCT_GPT, OP_GFN, REAL };
 enum { SCORES, TARGETS, GRADIENTS, LOSS }; // arrays
 enum { MAX_SIZE = 1024 };
 
-static const char *const presets[] = {"yojo", "plackett_luce", "instruct_gpt"};
+static const char *const presets[] = {"yojo", "plackett_luce", "instruct_gpt", "op_gfn", "real"};
 static const bench_axis axes[] = {
     {"preset", presets}, {"groups", NULL}, {"group_size", NULL}, {NULL, NULL}};
 
 static const bench_sweep sweeps[] = {
     {{{YOJO, PLACKETT_LUCE, INSTRUCT_GPT}, {8192}, {8}}, BENCH_QUICK},
+    {{{OP_GFN, REAL}, {65536}, {8}}, 0},
     {{{YOJO}, {1048576}, {8}}, BENCH_EACH_ISA},
     {{{PLACKETT_LUCE}, {8192}, {64}}, 0},
     {{{0}}, 0},
@@ -33,14 +34,16 @@ static int64_t num_items(bench_point p)
 static bench_work work(bench_point p)
 {
     const double items = (double)num_items(p);
-    const double targets = p.v[AXIS_PRESET] == YOJO ? (double)p.v[AXIS_GROUPS] : items;
+    const double targets = p.v[AXIS_PRESET] == YOJO   ? 4 * (double)p.v[AXIS_GROUPS]
+                           : p.v[AXIS_PRESET] == REAL ? items
+                                                      : 4 * items;
     return (bench_work){
-        .items = items, .bytes_read = 4 * items + 4 * targets, .bytes_written = 4 * items};
+        .items = items, .bytes_read = 4 * items + targets, .bytes_written = 4 * items};
 }
 
 // Inputs --------------------------------------------------------------------------------------------
 
-// Scores of deviation 1. A target index, a permutation of ranks, or one of four labels each.
+// Scores of deviation 1. A target index, a permutation of ranks, one of four labels, a flag or a sign each.
 static void fill_group(const bench_case *c, int64_t g, float *scores, void *targets)
 {
     const int64_t n = c->point.v[AXIS_GROUP_SIZE];
@@ -50,6 +53,9 @@ static void fill_group(const bench_case *c, int64_t g, float *scores, void *targ
         if (c->point.v[AXIS_PRESET] == INSTRUCT_GPT) {
             ((float *)targets)[i] = (float)(bench_random(c->seed ^ 0x6c616265u, (uint64_t)i) % 4);
         }
+        const int flag = i % n == 0 || bench_random(c->seed ^ 0x666c6167u, (uint64_t)i) % 2 != 0;
+        if (c->point.v[AXIS_PRESET] == OP_GFN) ((float *)targets)[i] = (float)flag;
+        if (c->point.v[AXIS_PRESET] == REAL) ((int8_t *)targets)[i] = (int8_t)(2 * flag - 1);
     }
     if (c->point.v[AXIS_PRESET] == YOJO) {
         ((int32_t *)targets)[g] =
@@ -108,6 +114,8 @@ static merit_status bind(const bench_case *c, const bench_buffers *buffers, benc
     if (c->point.v[AXIS_PRESET] == YOJO) made->io.target_index = buffers->array[TARGETS];
     if (c->point.v[AXIS_PRESET] == PLACKETT_LUCE) made->io.ranks = buffers->array[TARGETS];
     if (c->point.v[AXIS_PRESET] == INSTRUCT_GPT) made->io.labels = buffers->array[TARGETS];
+    if (c->point.v[AXIS_PRESET] == OP_GFN) made->io.weights = buffers->array[TARGETS];
+    if (c->point.v[AXIS_PRESET] == REAL) made->io.signs = buffers->array[TARGETS];
     return status;
 }
 
@@ -149,6 +157,27 @@ static double tail_lse(const float *s, const int32_t *ranks, int64_t n, int32_t 
     return max + log(sum);
 }
 
+// lse(0, -x / tau of the positives) + lse(0, x / tau of the negatives), tau 1/2.
+static double anchored(const float *s, const int8_t *signs, int64_t n, double *slope)
+{
+    double max[2] = {0, 0}, sum[2], loss = 0;
+    bool has[2] = {false, false};
+    for (int64_t i = 0; i < n; i++) {
+        max[signs[i] > 0] = fmax(max[signs[i] > 0], -2.0 * signs[i] * s[i]);
+        has[signs[i] > 0] = true;
+    }
+    if (!has[0] || !has[1]) return 0;
+    for (int k = 0; k < 2; k++)
+        sum[k] = exp(-max[k]);
+    for (int64_t i = 0; i < n; i++)
+        sum[signs[i] > 0] += slope[i] = exp(-2.0 * signs[i] * s[i] - max[signs[i] > 0]);
+    for (int64_t i = 0; i < n; i++)
+        slope[i] *= -2.0 * signs[i] / sum[signs[i] > 0];
+    for (int k = 0; k < 2; k++)
+        loss += max[k] + log(sum[k]);
+    return loss;
+}
+
 // Loss and slopes of a group; largest, if given: the largest term of each slope.
 static double one_group(int64_t preset, const float *s, const void *targets, int64_t g, int64_t n,
                         double *slope, double *largest)
@@ -160,13 +189,26 @@ static double one_group(int64_t preset, const float *s, const void *targets, int
     for (int64_t i = 0; i < n; i++)
         slope[i] = 0;
     for (int64_t i = 0; i < n && largest != NULL; i++)
-        largest[i] = preset == INSTRUCT_GPT ? 0 : 1; // the 1 of a target or stage
+        largest[i] = preset == INSTRUCT_GPT || preset == REAL ? 0 : 1; // of a target or stage
     if (preset == YOJO) {
         const int32_t target = ((const int32_t *)targets)[g];
         const double lse = tail_lse(s, NULL, n, 0);
         for (int64_t i = 0; i < n; i++)
             slope[i] = exp(s[i] - lse) - (i == target);
         return lse - s[target];
+    }
+    if (preset == REAL) return anchored(s, (const int8_t *)targets + g * n, n, slope);
+    if (preset == OP_GFN) {
+        const double lse = tail_lse(s, NULL, n, 0);
+        double total = 0;
+        for (int64_t i = 0; i < n; i++)
+            total += labels[i];
+        for (int64_t i = 0; i < n; i++) {
+            const double q = labels[i] / total;
+            loss += q * (lse - s[i]);
+            slope[i] = exp(s[i] - lse) - q;
+        }
+        return loss;
     }
     if (preset == PLACKETT_LUCE) {
         for (int64_t j = 0; j < n; j++) {
@@ -225,7 +267,10 @@ static bool check(const bench_case *c, const bench_buffers *results, bench_error
     for (int64_t g = 0; g < groups; g++)
         valid += contributes(preset, targets, g, n);
     // A term has the error of one exponential (ALL_PAIRS: 2.4 ulp, of a sigmoid); slopes add up to n.
-    const double limit = preset == INSTRUCT_GPT ? 2.5 * (double)n : 1 + log((double)n);
+    // Differences of scores up to 15 are rounded before their exponential (REAL: the slope itself).
+    const double limit = preset == INSTRUCT_GPT ? 2.5 * (double)n
+                         : preset == REAL       ? 15
+                                                : 1 + log((double)n);
     for (int64_t g = 0; g < groups; g++) {
         sum += one_group(preset, scores + g * n, targets, g, n, slope, largest);
         for (int64_t i = 0; i < n; i++) {
@@ -274,7 +319,7 @@ const bench_op bench_preference_list = {
     .item = "score",
     .model =
         "scores f32 [R] to gradient f32 [R], loss f64; 4 bytes read and 4 written per score, 4 "
-        "read per target, rank or label",
+        "read per target, rank or label (1 per sign)",
     .axes = axes,
     .sweeps = sweeps,
     .work = work,

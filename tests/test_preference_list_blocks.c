@@ -1,5 +1,6 @@
 // preference_list: short lists side by side are what each of them is alone.
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,9 @@ static void shuffle(tk_random *random, int32_t *ranks, int n)
 }
 
 typedef struct lists {
-    float scores[GROUPS * 33], weight[GROUPS];
+    float scores[GROUPS * 33], weights[GROUPS * 33], weight[GROUPS];
     int32_t ranks[GROUPS * 33], targets[GROUPS];
+    int8_t signs[GROUPS * 33];
 } lists;
 
 // Most groups are ordinary; the others have each a thing that a block does not take.
@@ -29,6 +31,8 @@ static lists *make_lists(int n)
     tk_random random = {(uint64_t)n};
     for (int i = 0; i < GROUPS * n; i++) {
         l->scores[i] = (float)(3 * tk_normal(&random));
+        l->weights[i] = tk_chance(&random, 0.5) ? 0 : (float)tk_uniform(&random);
+        l->signs[i] = (int8_t)(tk_below(&random, 3) - 1);
     }
     for (int g = 0; g < GROUPS; g++) {
         float *const s = l->scores + g * n;
@@ -46,7 +50,13 @@ static lists *make_lists(int n)
         case 13: memset(s, 0, (size_t)n * sizeof *s); break;
         case 15: s[0] = -0.0f, s[1] = 0; break;
         case 17: l->ranks[g * n] += 32; break;
-        case 20: l->ranks[g * n] = -2; break;
+        case 20: l->ranks[g * n] = -2, l->weights[g * n] = -1, l->signs[g * n] = 2; break;
+        case 22: l->weights[g * n] = NAN; break;
+        case 24: l->weights[g * n] = INFINITY; break;
+        case 26: memset(l->weights + g * n, 0, (size_t)n * sizeof(float)); break;
+        case 28: memset(l->signs + g * n, 0, (size_t)n); break;
+        case 30: memset(l->signs + g * n, 1, (size_t)n); break;
+        case 32: memset(l->signs + g * n, -1, (size_t)n); break;
         case 40: s[0] = 1e4f, s[1] = -1e4f; break;
         default: break;
         }
@@ -60,8 +70,17 @@ static list_case case_of(const lists *l, const char *preset, int first, int grou
     c.d.groups.num_groups = groups;
     c.d.num_items = groups * n;
     c.io.group_weight = l->weight + first;
-    if (c.d.mode == MERIT_LIST_MODE_PLACKETT_LUCE) c.io.ranks = l->ranks + first * n;
-    if (c.d.mode == MERIT_LIST_MODE_CROSS_ENTROPY) c.io.target_index = l->targets + first;
+    const int by_weight = c.d.target == MERIT_LIST_TARGET_WEIGHTS;
+    switch (c.d.mode) {
+    case MERIT_LIST_MODE_PLACKETT_LUCE: c.io.ranks = l->ranks + first * n; break;
+    case MERIT_LIST_MODE_ANCHORED: c.io.signs = l->signs + first * n; break;
+    default:
+        c.io.weights = by_weight ? l->weights + first * n : NULL;
+        c.io.target_index = by_weight ? NULL : l->targets + first;
+        break;
+    }
+    c.d.reduction = MERIT_PREFERENCE_REDUCTION_SUM;
+    if (!(c.d.tau > 0)) c.d.tau = 1.25f;
     c.outputs = PL_GRAD | PL_GROUP_LOSS | PL_DIAGNOSTICS;
     return c;
 }
@@ -70,42 +89,72 @@ static list_case case_of(const lists *l, const char *preset, int first, int grou
 static void set_variant(list_case *c, int variant)
 {
     if (variant & 1) c->d.tau = 0.75f;
-    if (variant & 1) c->d.inner = MERIT_LIST_INNER_MEAN;
+    if (variant & 1) c->d.inner = 1 - c->d.inner;
+    if (variant & 1) c->d.require_both = 1 - c->d.require_both;
     if (variant & 2) c->in_place = 1;
     if (variant & 4) c->d.score_dtype = MERIT_DTYPE_BF16;
     if (variant & 8) c->d.score_dtype = MERIT_DTYPE_F16;
     if (variant & 8) c->d.score_stride = 2;
+    if (variant & 16) c->d.center = MERIT_LIST_CENTER_MEAN + (c->d.mode & 1);
+    if (variant & 16 && c->d.mode == MERIT_LIST_MODE_CROSS_ENTROPY) c->d.smoothing = 0.125f;
+    if (variant & 32) c->outputs |= PL_METRICS | PL_LSE | PL_LOSS;
+}
+
+// Adds the metrics of a group to those of a call, but for the sums of losses and weights.
+static void add_metrics(merit_preference_list_metrics *all,
+                        const merit_preference_list_metrics *one)
+{
+    all->groups += one->groups, all->ranked += one->ranked, all->invalid += one->invalid;
+    all->top1_strict += one->top1_strict, all->top1_tie += one->top1_tie;
+    all->one_to_many_strict += one->one_to_many_strict;
+    all->one_to_many_tie += one->one_to_many_tie;
+    all->sum_reciprocal_rank += one->sum_reciprocal_rank;
+}
+
+static void expect_each_alone(tk_fixture *tk, const lists *l, const char *preset, int n,
+                              int variant)
+{
+    list_case whole = case_of(l, preset, 0, GROUPS, n);
+    set_variant(&whole, variant);
+    list_result all = list_run(tk, &whole);
+    const size_t bytes = whole.d.score_dtype == MERIT_DTYPE_F32 ? 4 : 2;
+    const int has_metrics = (whole.outputs & PL_METRICS) != 0;
+    uint64_t counted[MERIT_NUM_COUNTERS] = {0};
+    merit_preference_list_metrics sum = {0};
+    for (int g = 0; g < GROUPS; g++) {
+        list_case alone = case_of(l, preset, g, 1, n);
+        set_variant(&alone, variant);
+        list_result one = list_run(tk, &alone);
+        tk_expect_bits((char *)all.grad_raw + (size_t)(g * n) * bytes, one.grad_raw, n, bytes);
+        tk_expect_bits(all.group_loss + g, one.group_loss, 1, 8);
+        if (has_metrics) tk_expect_bits(all.lse + g, one.lse, 1, 8);
+        add_metrics(&sum, &one.metrics);
+        for (int i = 0; i < MERIT_NUM_COUNTERS; i++) {
+            counted[i] += one.diagnostics.count[i];
+        }
+        list_free(&one);
+    }
+    tk_expect_bits(all.diagnostics.count, counted, MERIT_NUM_COUNTERS, 8);
+    if (has_metrics) {
+        tk_expect_bits(&all.metrics, &sum, 1, offsetof(merit_preference_list_metrics, concordant));
+        tk_expect_close(&all.metrics.sum_reciprocal_rank, &sum.sum_reciprocal_rank, 1, 0, 1e-14);
+    }
+    list_free(&all);
 }
 
 TK_TEST(preference_list, short_lists_side_by_side_have_the_bits_of_each_alone)
 {
     static const int sizes[] = {2, 3, 5, 8, 31, 32, 33};
-    static const char *const presets[] = {"yojo", "plackett_luce"};
-    static const int variants[] = {0, 3, 5, 9};
-    for (int k = 0; k < 7 * 2 * 4; k++) {
-        const int n = sizes[k % 7], variant = variants[k / 14];
-        if (tk->kind == TK_SIMT && k % 5 != 0) continue; // slow there
-        const char *const preset = presets[k / 7 % 2];
+    static const char *const presets[] = {"yojo", "op_gfn",       "plackett_luce", "real",
+                                          "pacs", "real.product", "real.bce"};
+    static const int variants[] = {0, 32 + 3, 16 + 5, 48 + 9};
+    for (int k = 0; k < 7 * 7 * 4; k++) {
+        const int n = sizes[k % 7], variant = variants[k / 49];
+        if (k % (tk->kind == TK_SIMT ? 11 : 2) != 0) continue; // some of all: each is many calls
+        const char *const preset = presets[k / 7 % 7];
         tk_case("%s of %d, variant %d", preset, n, variant);
         lists *const l = make_lists(n);
-        list_case whole = case_of(l, preset, 0, GROUPS, n);
-        set_variant(&whole, variant);
-        list_result all = list_run(tk, &whole);
-        const size_t bytes = whole.d.score_dtype == MERIT_DTYPE_F32 ? 4 : 2;
-        uint64_t counted[MERIT_NUM_COUNTERS] = {0};
-        for (int g = 0; g < GROUPS; g++) {
-            list_case alone = case_of(l, preset, g, 1, n);
-            set_variant(&alone, variant);
-            list_result one = list_run(tk, &alone);
-            tk_expect_bits((char *)all.grad_raw + (size_t)(g * n) * bytes, one.grad_raw, n, bytes);
-            tk_expect_bits(all.group_loss + g, one.group_loss, 1, 8);
-            for (int i = 0; i < MERIT_NUM_COUNTERS; i++) {
-                counted[i] += one.diagnostics.count[i];
-            }
-            list_free(&one);
-        }
-        tk_expect_bits(all.diagnostics.count, counted, MERIT_NUM_COUNTERS, 8);
-        list_free(&all);
+        expect_each_alone(tk, l, preset, n, variant);
         free(l);
     }
 }
