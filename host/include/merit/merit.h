@@ -7,6 +7,7 @@
 #define MERIT_VERSION_PATCH 0
 
 #include "advantage.h"
+#include "comm.h"
 #include "context.h"
 #include "dominance.h"
 #include "dominance_quantile.h"

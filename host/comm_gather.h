@@ -1,0 +1,33 @@
+// The communicator inside, and the one collective of an operation call.
+#ifndef MERIT_COMM_GATHER_H
+#define MERIT_COMM_GATHER_H
+
+#include "check.h"
+
+// What every rank's message starts with: ranks that called something else are found out.
+typedef struct merit_comm_header {
+    uint64_t magic;
+    uint32_t version; // merit_numerics_version: other bits, other folding
+    uint32_t operation; // merit_comm_operation
+    int32_t rank;
+    int32_t size;
+    int64_t count; // records of the rank: the same on all
+    int64_t extent; // what the rank holds of the split axis
+    int64_t reserved[3];
+} merit_comm_header;
+
+typedef enum merit_comm_operation { MERIT_COMM_FOLD_MOMENTS = 1 } merit_comm_operation;
+
+// Bytes of one message with a payload of `bytes`: whole 512-byte blocks.
+size_t merit_comm_message_bytes(size_t bytes);
+
+// Rejects NULL and a communicator in error.
+merit_status merit_comm_check(merit_context *ctx, const merit_comm *comm);
+
+// Gathers `payload` of all ranks. `messages` has (size + 1) messages; the first is this rank's own.
+// On return *gathered is the message of rank 0, checked to agree with `header` but for rank and extent.
+merit_status merit_comm_gather(merit_context *ctx, merit_comm *comm, merit_comm_header header,
+                               const void *payload, size_t bytes, unsigned char *messages,
+                               merit_stream stream, const unsigned char **gathered);
+
+#endif
