@@ -46,6 +46,7 @@ typedef struct rank_run {
     int32_t sets;
     const float *rewards;
     float *advantages;
+    merit_moments folded;
     merit_status status;
     uint64_t collectives;
     char error[512];
@@ -120,6 +121,7 @@ static void *run_rank(void *state)
                                scratch, NULL, moments);
     }
     if (r->status == MERIT_STATUS_OK) r->status = fold(ctx, comm, r->groups, r->sets, moments);
+    r->folded = moments[0];
     if (r->status == MERIT_STATUS_OK) {
         r->status = advantages(ctx, r->groups, MERIT_LEVEL_GIVEN, r->rewards + r->first * GROUP,
                                r->advantages + r->first * GROUP, moments, NULL);
@@ -190,7 +192,8 @@ Test(comm, every_aligned_sharding_has_the_bits_of_one_process)
     for (size_t n = 0; n < sizeof sizes / sizeof sizes[0]; n++) {
         const int64_t groups = sizes[n];
         memset(expected, 0, sizeof expected);
-        cr_assert(advantages(ctx, groups, MERIT_LEVEL_BATCH, rewards, expected, NULL, NULL) ==
+        merit_moments batch;
+        cr_assert(advantages(ctx, groups, MERIT_LEVEL_BATCH, rewards, expected, NULL, &batch) ==
                   MERIT_STATUS_OK);
         for (int64_t shard = 2048; shard <= 32768; shard *= 2) {
             for (int size = 1; size <= MAX_RANKS; size += size < 4 ? 1 : 2) {
@@ -203,6 +206,11 @@ Test(comm, every_aligned_sharding_has_the_bits_of_one_process)
                 for (int i = 0; i < size; i++) {
                     cr_expect(ranks[i].status == MERIT_STATUS_OK, "%s", ranks[i].error);
                     cr_expect(ranks[i].collectives == 1);
+                    const merit_moments *const m = &ranks[i].folded;
+                    // No groups: the operation leaves batch_moments alone, the fold is empty.
+                    const int same = groups == 0 ? m->count == 0.0 && m->mean != m->mean
+                                                 : memcmp(m, &batch, sizeof batch) == 0;
+                    cr_expect(same, "moments on rank %d", i);
                 }
                 cr_expect(memcmp(actual, expected, sizeof actual) == 0,
                           "%lld groups in shards of %lld on %d ranks", (long long)groups,
