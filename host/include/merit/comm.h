@@ -67,7 +67,8 @@ MERIT_API merit_status merit_comm_fold_moments_workspace(merit_context *ctx, con
 // may hold fewer, those after it hold none. One rank alone holds any number. Anything else is
 // INVALID_ARGUMENT on every rank, as are ranks that called with another operation or num_sets.
 // Messages are whole 512-byte blocks, so ranks whose num_sets differ by a few still meet; further
-// apart the transport reports it. A rank rejected before the collective leaves the others waiting.
+// apart their messages differ in length, which the all-gather has to refuse. A rank rejected before
+// the collective leaves the others waiting.
 // CPU contexts only so far. One collective. Levels: all five. Statuses: INVALID_ARGUMENT,
 // UNSUPPORTED (a CUDA context), WORKSPACE_TOO_SMALL, COMM_ERROR: the all-gather failed, now or in
 // an earlier call; a communicator does not recover.
