@@ -47,8 +47,8 @@ class Page(html.parser.HTMLParser):
 
 def make_report(bench, folder):
     paths = {name: os.path.join(folder, f"report.{name}") for name in ("json", "html", "md")}
-    subprocess.run([bench, "--quick", "--op", "advantage_group", "--min-time", "0.001", "--json", paths["json"],
-                    "--report", paths["html"], "--markdown", paths["md"]],
+    subprocess.run([bench, "--quick", "--op", "advantage_group", "--threads", "1", "--min-time", "0.001",
+                    "--json", paths["json"], "--report", paths["html"], "--markdown", paths["md"]],
                    stdout=subprocess.DEVNULL, check=True)
     with open(paths["json"], encoding="utf-8") as file:
         return json.load(file), paths
