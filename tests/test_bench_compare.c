@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "comparison.h"
+#include "scratch.h"
 
 Test(bench_compare, a_verdict_needs_the_whole_interval)
 {
@@ -87,8 +88,8 @@ static int count_rows(const char *path)
 // All points take minutes; a signal behind the first rows ends the run with those in the report.
 Test(bench_compare, an_interrupted_run_reports_what_was_measured, .timeout = 120)
 {
-    char path[] = "/tmp/merit_bench_XXXXXX";
-    close(mkstemp(path));
+    char path[SCRATCH_PATH];
+    scratch_path(path);
     int ends[2];
     cr_assert(pipe(ends) == 0);
     const pid_t child = fork();

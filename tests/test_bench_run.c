@@ -13,6 +13,7 @@
 #include "program.h"
 #include "report.h"
 #include "runner.h"
+#include "scratch.h"
 
 // An operation that doubles, in every wrong way --------------------------------------------------------
 
@@ -300,11 +301,9 @@ Test(bench_run, json_report_has_its_schema)
     static const char *const timing[] = {"median_s", "ci_low_s", "ci_high_s",        "min_s",
                                          "p95_s",    "samples",  "calls_per_sample", "ambiguous",
                                          NULL};
-    char path[] = "/tmp/merit_bench_XXXXXX";
-    char arguments[256], printed[16384];
-    const int file = mkstemp(path);
-    cr_assert(file >= 0);
-    close(file);
+    char path[SCRATCH_PATH];
+    char arguments[2 * SCRATCH_PATH], printed[16384];
+    scratch_path(path);
     snprintf(arguments, sizeof arguments,
              "--quick --op advantage_group --shape 4096x8 --threads 1 --min-time 0.001 --json %s",
              path);

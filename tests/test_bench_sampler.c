@@ -10,6 +10,7 @@
 #include "real_data.h"
 #include "roofs.h"
 #include "sampler.h"
+#include "scratch.h"
 
 // A clock that says what the test wants: each call takes 1 ms times 1 + noise * uniform.
 static double noise;
@@ -101,12 +102,12 @@ Test(bench_sampler, matched_roof_follows_the_bytes)
 
 // Real data -------------------------------------------------------------------------------------------
 
-static char folder[] = "/tmp/merit_bench_XXXXXX";
+static char folder[SCRATCH_PATH];
 
 // Writes folder/a.npy: the magic, a header of this length field and text, and the values.
 static void write_file(const char *magic, const char *header, size_t num_values)
 {
-    char path[64];
+    char path[SCRATCH_PATH + 8];
     snprintf(path, sizeof path, "%s/a.npy", folder);
     FILE *const file = fopen(path, "wb");
     cr_assert(file != NULL);
@@ -132,7 +133,7 @@ Test(bench_sampler, data_files_are_read_or_rejected_with_a_reason)
     static const char good[] = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }\n";
     bench_bytes bytes;
     char reason[BENCH_TEXT];
-    cr_assert(mkdtemp(folder) != NULL);
+    cr_assert(scratch_folder(folder) == 0);
     write_file(magic, good, 6);
     cr_assert(read_file(&bytes, reason), "%s", reason);
     cr_expect(bytes.rows == 2 && bytes.columns == 3 && bytes.values[5] == 5);
@@ -156,7 +157,7 @@ Test(bench_sampler, data_files_are_read_or_rejected_with_a_reason)
         cr_expect(!read_file(&bytes, reason), "file %d was read", (int)i);
         cr_expect(strstr(reason, "a.npy") != NULL);
     }
-    char path[64];
+    char path[SCRATCH_PATH + 8];
     snprintf(path, sizeof path, "%s/a.npy", folder);
     remove(path);
     cr_expect(!read_file(&bytes, reason) && strstr(reason, "is not in the data folder") != NULL);

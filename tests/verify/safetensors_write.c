@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,12 +66,12 @@ bool st_write(const char *path, json_t *metadata, const st_tensor *tensors, int 
     char *const header = order != NULL ? header_text(metadata, tensors, order, num_tensors) : NULL;
     char *temporary = NULL;
     bool good = false;
-    if (header == NULL || asprintf(&temporary, "%s.XXXXXX", path) < 0) {
+    if (header == NULL || asprintf(&temporary, "%s.%ld.part", path, (long)getpid()) < 0) {
         temporary = NULL;
         case_fail(error, "no memory to write the file");
         goto cleanup;
     }
-    const int fd = mkstemp(temporary);
+    const int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     FILE *const stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (stream == NULL) {
         case_fail(error, "cannot be written: %s", strerror(errno));

@@ -7,7 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[64];
+#include "scratch.h"
+
+static char folder[SCRATCH_PATH];
 
 vf_bytes vf_raw(const char *header, size_t data_bytes)
 {
@@ -47,16 +49,14 @@ void vf_free(vf_bytes *bytes)
 const char *vf_folder(void)
 {
     if (folder[0] == '\0') {
-        const char *const base = getenv("TMPDIR");
-        snprintf(folder, sizeof folder, "%.32s/verify.XXXXXX", base != NULL ? base : "/tmp");
-        cr_assert_not_null(mkdtemp(folder), "no temporary folder");
+        cr_assert(scratch_folder(folder) == 0, "no temporary folder");
     }
     return folder;
 }
 
 const char *vf_path(const char *name)
 {
-    static char paths[4][128];
+    static char paths[4][SCRATCH_PATH + 64];
     static int next;
     char *const path = paths[next++ % 4];
     snprintf(path, sizeof paths[0], "%s/%.48s", vf_folder(), name);
