@@ -1,46 +1,16 @@
-// Batch statistics over ranks: threads as ranks over an all-gather of this file.
+// Batch statistics over ranks: threads as ranks.
 #include <criterion/criterion.h>
 #include <merit/merit.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tk.h"
+#include "ranks.h"
 
 enum { MAX_RANKS = 8, GROUP = 2, MAX_GROUPS = 9 * 2048 };
-
-// The all-gather -----------------------------------------------------------------------------------
-
-typedef struct exchange {
-    pthread_barrier_t barrier;
-    const void *send[MAX_RANKS];
-    int size;
-    int code; // what every rank returns
-} exchange;
-
-typedef struct seat {
-    exchange *exchange;
-    int rank;
-} seat;
-
-static int gather(void *user, const void *send, void *receive, size_t bytes, merit_stream stream)
-{
-    (void)stream;
-    const seat *const s = user;
-    exchange *const e = s->exchange;
-    e->send[s->rank] = send;
-    pthread_barrier_wait(&e->barrier);
-    for (int i = 0; i < e->size; i++) {
-        memcpy((unsigned char *)receive + (size_t)i * bytes, e->send[i], bytes);
-    }
-    pthread_barrier_wait(&e->barrier);
-    return e->code;
-}
 
 // One rank -----------------------------------------------------------------------------------------
 
 typedef struct rank_run {
-    seat seat;
     int claimed_size, claimed_rank; // what it tells merit
     int64_t first, groups; // of the batch
     int32_t sets;
@@ -51,17 +21,6 @@ typedef struct rank_run {
     uint64_t collectives;
     char error[512];
 } rank_run;
-
-static merit_context *cpu_context(void)
-{
-    merit_context_desc d;
-    cr_assert(merit_context_desc_init(&d, sizeof d) == MERIT_STATUS_OK);
-    d.backend = MERIT_BACKEND_CPU;
-    d.num_threads = 1;
-    merit_context *ctx = NULL;
-    cr_assert(merit_context_create(&d, &ctx) == MERIT_STATUS_OK);
-    return ctx;
-}
 
 static merit_status advantages(merit_context *ctx, int64_t groups, int32_t level,
                                const float *rewards, float *out, const merit_moments *given,
@@ -107,15 +66,16 @@ static merit_status fold(merit_context *ctx, merit_comm *comm, int64_t groups, i
     return status;
 }
 
-static void *run_rank(void *state)
+static void run_rank(rank *self, void *state)
 {
-    rank_run *const r = state;
-    merit_context *const ctx = cpu_context();
+    rank_run *const r = (rank_run *)state + self->rank;
+    merit_context *const ctx = self->ctx;
     merit_comm *comm = NULL;
     merit_moments moments[2];
     memset(moments, 0, sizeof moments);
     float *const scratch = malloc(((size_t)r->groups * GROUP + 1) * sizeof *scratch);
-    r->status = merit_comm_create_custom(gather, &r->seat, r->claimed_rank, r->claimed_size, &comm);
+    r->status =
+        merit_comm_create_custom(ranks_gather, self->seat, r->claimed_rank, r->claimed_size, &comm);
     if (r->status == MERIT_STATUS_OK) {
         r->status = advantages(ctx, r->groups, MERIT_LEVEL_GROUP, r->rewards + r->first * GROUP,
                                scratch, NULL, moments);
@@ -134,24 +94,23 @@ static void *run_rank(void *state)
         cr_expect(merit_comm_collectives(comm) == 1);
     }
     merit_comm_destroy(comm);
-    merit_context_destroy(ctx);
     free(scratch);
-    return NULL;
 }
 
-static void run_ranks(exchange *e, rank_run *ranks, int size)
+static void run_ranks(int code, rank_run *runs, int size)
 {
-    pthread_t threads[MAX_RANKS];
-    e->size = size;
-    cr_assert(pthread_barrier_init(&e->barrier, NULL, (unsigned)size) == 0);
-    for (int i = 0; i < size; i++) {
-        ranks[i].seat = (seat){e, i};
-        cr_assert(pthread_create(&threads[i], NULL, run_rank, &ranks[i]) == 0);
-    }
-    for (int i = 0; i < size; i++) {
-        cr_assert(pthread_join(threads[i], NULL) == 0);
-    }
-    pthread_barrier_destroy(&e->barrier);
+    ranks_run(&(ranks){.size = size, .code = code}, run_rank, runs);
+}
+
+static merit_context *cpu_context(void)
+{
+    merit_context_desc d;
+    cr_assert(merit_context_desc_init(&d, sizeof d) == MERIT_STATUS_OK);
+    d.backend = MERIT_BACKEND_CPU;
+    d.num_threads = 1;
+    merit_context *ctx = NULL;
+    cr_assert(merit_context_create(&d, &ctx) == MERIT_STATUS_OK);
+    return ctx;
 }
 
 static float rewards[MAX_GROUPS * GROUP], expected[MAX_GROUPS * GROUP], actual[MAX_GROUPS * GROUP];
@@ -165,18 +124,18 @@ static void fill_rewards(void)
     }
 }
 
-static void set_up(rank_run *ranks, int size, int64_t shard, int64_t groups)
+static void set_up(rank_run *runs, int size, int64_t shard, int64_t groups)
 {
     for (int i = 0; i < size; i++) {
         const int64_t first = shard * i < groups ? shard * i : groups;
         const int64_t left = groups - first;
-        ranks[i] = (rank_run){.claimed_size = size,
-                              .claimed_rank = i,
-                              .first = first,
-                              .groups = left < shard ? left : shard,
-                              .sets = 1,
-                              .rewards = rewards,
-                              .advantages = actual};
+        runs[i] = (rank_run){.claimed_size = size,
+                             .claimed_rank = i,
+                             .first = first,
+                             .groups = left < shard ? left : shard,
+                             .sets = 1,
+                             .rewards = rewards,
+                             .advantages = actual};
     }
 }
 
@@ -198,15 +157,14 @@ Test(comm, every_aligned_sharding_has_the_bits_of_one_process)
         for (int64_t shard = 2048; shard <= 32768; shard *= 2) {
             for (int size = 1; size <= MAX_RANKS; size += size < 4 ? 1 : 2) {
                 if (shard * size < groups) continue;
-                rank_run ranks[MAX_RANKS];
-                exchange e = {.code = 0};
-                set_up(ranks, size, shard, groups);
+                rank_run runs[MAX_RANKS];
+                set_up(runs, size, shard, groups);
                 memset(actual, 0, sizeof actual);
-                run_ranks(&e, ranks, size);
+                run_ranks(0, runs, size);
                 for (int i = 0; i < size; i++) {
-                    cr_expect(ranks[i].status == MERIT_STATUS_OK, "%s", ranks[i].error);
-                    cr_expect(ranks[i].collectives == 1);
-                    const merit_moments *const m = &ranks[i].folded;
+                    cr_expect(runs[i].status == MERIT_STATUS_OK, "%s", runs[i].error);
+                    cr_expect(runs[i].collectives == 1);
+                    const merit_moments *const m = &runs[i].folded;
                     // No groups: the operation leaves batch_moments alone, the fold is empty.
                     const int same = groups == 0 ? m->count == 0.0 && m->mean != m->mean
                                                  : memcmp(m, &batch, sizeof batch) == 0;
@@ -224,12 +182,11 @@ Test(comm, every_aligned_sharding_has_the_bits_of_one_process)
 }
 
 // All ranks get `status` and a sentence with `word`.
-static void expect_all(const rank_run *ranks, int size, merit_status status, const char *word)
+static void expect_all(const rank_run *runs, int size, merit_status status, const char *word)
 {
     for (int i = 0; i < size; i++) {
-        cr_expect(ranks[i].status == status, "rank %d: %s", i,
-                  merit_status_string(ranks[i].status));
-        cr_expect(strstr(ranks[i].error, word) != NULL, "rank %d: %s", i, ranks[i].error);
+        cr_expect(runs[i].status == status, "rank %d: %s", i, merit_status_string(runs[i].status));
+        cr_expect(strstr(runs[i].error, word) != NULL, "rank %d: %s", i, runs[i].error);
     }
 }
 
@@ -239,40 +196,37 @@ Test(comm, unaligned_shards_are_refused_on_every_rank)
     static const int64_t shards[][3] = {{2047, 2047, 1}, {6144, 6144, 1}, {2048, 4096, 1},
                                         {2048, 0, 1},    {0, 2048, 1},    {4096, 2048, 9}};
     for (size_t n = 0; n < sizeof shards / sizeof shards[0]; n++) {
-        rank_run ranks[3];
-        exchange e = {.code = 0};
-        set_up(ranks, 3, 2048, 0);
+        rank_run runs[3];
+        set_up(runs, 3, 2048, 0);
         for (int i = 0; i < 3; i++) {
-            ranks[i].groups = shards[n][i];
+            runs[i].groups = shards[n][i];
         }
-        run_ranks(&e, ranks, 3);
-        expect_all(ranks, 3, MERIT_STATUS_INVALID_ARGUMENT, "groups, expected");
+        run_ranks(0, runs, 3);
+        expect_all(runs, 3, MERIT_STATUS_INVALID_ARGUMENT, "groups, expected");
     }
 }
 
 Test(comm, ranks_that_disagree_are_found_out)
 {
     fill_rewards();
-    rank_run ranks[2];
-    exchange e = {.code = 0};
-    set_up(ranks, 2, 2048, 4096);
-    ranks[1].sets = 2;
-    run_ranks(&e, ranks, 2);
-    expect_all(ranks, 2, MERIT_STATUS_INVALID_ARGUMENT, "records, this rank");
-    set_up(ranks, 2, 2048, 4096);
-    ranks[1].claimed_rank = 0;
-    run_ranks(&e, ranks, 2);
-    expect_all(ranks, 2, MERIT_STATUS_INVALID_ARGUMENT, "stands in the place of");
+    rank_run runs[2];
+    set_up(runs, 2, 2048, 4096);
+    runs[1].sets = 2;
+    run_ranks(0, runs, 2);
+    expect_all(runs, 2, MERIT_STATUS_INVALID_ARGUMENT, "records, this rank");
+    set_up(runs, 2, 2048, 4096);
+    runs[1].claimed_rank = 0;
+    run_ranks(0, runs, 2);
+    expect_all(runs, 2, MERIT_STATUS_INVALID_ARGUMENT, "stands in the place of");
 }
 
 Test(comm, a_failed_all_gather_is_reported_and_stays)
 {
     fill_rewards();
-    rank_run ranks[2];
-    exchange e = {.code = 7};
-    set_up(ranks, 2, 2048, 4096);
-    run_ranks(&e, ranks, 2);
-    expect_all(ranks, 2, MERIT_STATUS_COMM_ERROR, "returned 7");
+    rank_run runs[2];
+    set_up(runs, 2, 2048, 4096);
+    run_ranks(7, runs, 2);
+    expect_all(runs, 2, MERIT_STATUS_COMM_ERROR, "returned 7");
 }
 
 // An all-gather for another number of ranks than the communicator's, or of something else.
@@ -311,16 +265,16 @@ Test(comm, wrong_use_is_rejected)
 {
     merit_context *const ctx = cpu_context();
     merit_comm *comm = (merit_comm *)&rewards;
-    seat s = {NULL, 0};
     cr_expect(merit_comm_create_custom(NULL, NULL, 0, 1, &comm) == MERIT_STATUS_INVALID_ARGUMENT);
     cr_expect(comm == NULL);
     static const int32_t bad[][2] = {{-1, 2}, {2, 2}, {0, 0}, {0, (1 << 20) + 1}};
     for (int i = 0; i < 4; i++) {
-        cr_expect(merit_comm_create_custom(gather, &s, bad[i][0], bad[i][1], &comm) ==
+        cr_expect(merit_comm_create_custom(ranks_gather, NULL, bad[i][0], bad[i][1], &comm) ==
                   MERIT_STATUS_INVALID_ARGUMENT);
         cr_expect(strstr(merit_context_last_error(NULL), ", expected ") != NULL);
     }
-    cr_expect(merit_comm_create_custom(gather, &s, 0, 1, NULL) == MERIT_STATUS_INVALID_ARGUMENT);
+    cr_expect(merit_comm_create_custom(ranks_gather, NULL, 0, 1, NULL) ==
+              MERIT_STATUS_INVALID_ARGUMENT);
     cr_expect(merit_comm_create_single(NULL) == MERIT_STATUS_INVALID_ARGUMENT);
     cr_expect(merit_comm_rank(NULL) == -1 && merit_comm_size(NULL) == 0);
     cr_expect(merit_comm_collectives(NULL) == 0);

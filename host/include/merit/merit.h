@@ -8,6 +8,7 @@
 
 #include "advantage.h"
 #include "comm.h"
+#include "comm_folds.h"
 #include "context.h"
 #include "dominance.h"
 #include "dominance_quantile.h"
