@@ -44,29 +44,21 @@ merit_status merit_comm_fold_moments_workspace(merit_context *ctx, const merit_c
     return MERIT_STATUS_OK;
 }
 
-static int64_t groups_of(const unsigned char *gathered, size_t message, int32_t rank)
-{
-    merit_comm_header h;
-    memcpy(&h, gathered + (size_t)rank * message, sizeof h);
-    return h.extent;
-}
-
 // Shards must be subtrees of the tree over tiles: 2048 * 2^k groups each, but for the last.
-static merit_status check_shards(merit_context *ctx, const unsigned char *gathered, size_t message,
-                                 int32_t size)
+static merit_status check_shards(merit_context *ctx, const merit_comm_header *headers, int32_t size)
 {
     int32_t used = size;
-    while (used > 0 && groups_of(gathered, message, used - 1) == 0) {
+    while (used > 0 && headers[used - 1].extent == 0) {
         used--;
     }
     if (used <= 1) return MERIT_STATUS_OK;
-    const int64_t shard = groups_of(gathered, message, 0);
+    const int64_t shard = headers[0].extent;
     const int64_t tiles = shard / MERIT_TILE;
     MERIT_REQUIRE(ctx, shard % MERIT_TILE == 0 && tiles > 0 && (tiles & (tiles - 1)) == 0,
                   "rank 0 of several has %lld groups, expected %d times a power of two",
                   (long long)shard, (int)MERIT_TILE);
     for (int32_t rank = 1; rank < used; rank++) {
-        const int64_t groups = groups_of(gathered, message, rank);
+        const int64_t groups = headers[rank].extent;
         const int last = rank == used - 1;
         MERIT_REQUIRE(ctx, last ? groups <= shard : groups == shard,
                       "rank %d has %lld groups, expected %s%lld as rank 0 has", (int)rank,
@@ -75,12 +67,13 @@ static merit_status check_shards(merit_context *ctx, const unsigned char *gather
     return MERIT_STATUS_OK;
 }
 
-static merit_moments fold(const unsigned char *gathered, size_t message, int32_t size, int32_t set)
+static merit_moments fold(const merit_comm_header *headers, const unsigned char *gathered,
+                          size_t message, int32_t size, int32_t set)
 {
     merit_moments_tree tree;
     tree.count = 0;
     for (int32_t rank = 0; rank < size; rank++) {
-        if (groups_of(gathered, message, rank) == 0) continue;
+        if (headers[rank].extent == 0) continue;
         merit_moments m;
         memcpy(&m,
                gathered + (size_t)rank * message + sizeof(merit_comm_header) +
@@ -125,9 +118,9 @@ merit_status merit_comm_fold_moments(merit_context *ctx, merit_comm *comm,
     MERIT_TRY(merit_comm_gather(ctx, comm, header, own.local, bytes, messages, stream, &gathered));
     const size_t message = merit_comm_message_bytes(bytes);
     const int32_t size = merit_comm_size(comm);
-    MERIT_TRY(check_shards(ctx, gathered, message, size));
+    MERIT_TRY(check_shards(ctx, merit_comm_headers(comm), size));
     for (int32_t set = 0; set < d.num_sets; set++) {
-        own.moments[set] = fold(gathered, message, size, set);
+        own.moments[set] = fold(merit_comm_headers(comm), gathered, message, size, set);
     }
     return MERIT_STATUS_OK;
 }

@@ -24,10 +24,16 @@ size_t merit_comm_message_bytes(size_t bytes);
 // Rejects NULL and a communicator in error.
 merit_status merit_comm_check(merit_context *ctx, const merit_comm *comm);
 
-// Gathers `payload` of all ranks. `messages` has (size + 1) messages; the first is this rank's own.
-// On return *gathered is the message of rank 0, checked to agree with `header` but for rank and extent.
+// Gathers `payload` of all ranks; payload and messages are memory of the backend. `messages` has
+// (size + 1) messages; the first is this rank's own. On return *gathered is the message of rank 0: the
+// payload of rank r lies r messages and one header after it, complete on the stream. A communicator of
+// several ranks waits for that; single, the call may be captured.
 merit_status merit_comm_gather(merit_context *ctx, merit_comm *comm, merit_comm_header header,
                                const void *payload, size_t bytes, unsigned char *messages,
                                merit_stream stream, const unsigned char **gathered);
+
+// The headers of the last gather [size], in host memory, checked to agree with that of this rank but
+// for rank, extent and reserved.
+const merit_comm_header *merit_comm_headers(const merit_comm *comm);
 
 #endif

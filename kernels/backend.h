@@ -46,6 +46,13 @@ typedef struct merit_backend {
     int (*enter)(int device, int *previous);
     int (*leave)(int previous);
     int (*zero)(void *memory, size_t bytes, struct CUstream_st *stream);
+    // From and to the memory of the backend or host memory that stays until the copy is done; a copy from
+    // host memory has read it on return. `rows` pieces of `bytes` each, at two strides.
+    int (*copy)(void *to, const void *from, size_t bytes, struct CUstream_st *stream);
+    int (*copy_rows)(void *to, size_t to_stride, const void *from, size_t from_stride, size_t bytes,
+                     size_t rows, struct CUstream_st *stream);
+    int (*finished)(struct CUstream_st *stream, int *is); // whether all work on the stream is done
+    int (*capturing)(struct CUstream_st *stream, int *is);
     const char *(*error_text)(int code);
 
 #define MERIT_OPERATION(op) merit_##op##_launcher *op;

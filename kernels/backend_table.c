@@ -8,6 +8,13 @@ int MERIT_BACKEND_FN(device_open)(int device, merit_launch *limits);
 int MERIT_BACKEND_FN(device_enter)(int device, int *previous);
 int MERIT_BACKEND_FN(device_leave)(int previous);
 int MERIT_BACKEND_FN(device_zero)(void *memory, size_t bytes, struct CUstream_st *stream);
+int MERIT_BACKEND_FN(device_copy)(void *to, const void *from, size_t bytes,
+                                  struct CUstream_st *stream);
+int MERIT_BACKEND_FN(device_copy_rows)(void *to, size_t to_stride, const void *from,
+                                       size_t from_stride, size_t bytes, size_t rows,
+                                       struct CUstream_st *stream);
+int MERIT_BACKEND_FN(device_finished)(struct CUstream_st *stream, int *is);
+int MERIT_BACKEND_FN(device_capturing)(struct CUstream_st *stream, int *is);
 const char *MERIT_BACKEND_FN(device_error_text)(int code);
 
 #define MERIT_OPERATION(op) extern merit_##op##_launcher MERIT_BACKEND_FN(op);
@@ -48,6 +55,10 @@ const merit_backend MERIT_TABLE = {
     .enter = MERIT_BACKEND_FN(device_enter),
     .leave = MERIT_BACKEND_FN(device_leave),
     .zero = MERIT_BACKEND_FN(device_zero),
+    .copy = MERIT_BACKEND_FN(device_copy),
+    .copy_rows = MERIT_BACKEND_FN(device_copy_rows),
+    .finished = MERIT_BACKEND_FN(device_finished),
+    .capturing = MERIT_BACKEND_FN(device_capturing),
     .error_text = MERIT_BACKEND_FN(device_error_text),
 #define MERIT_OPERATION(op) .op = MERIT_BACKEND_FN(op),
 #include "backend_list.h"

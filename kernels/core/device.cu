@@ -1,4 +1,5 @@
-// What a context asks of a device: its limits, making it current, zeroing memory, error texts.
+// What a context asks of a device: its limits, making it current, zeroing and copying memory, whether a
+// stream is done, error texts.
 #include "../backend.h"
 #include "launch.cuh"
 
@@ -36,6 +37,40 @@ extern "C" int MERIT_BACKEND_FN(device_zero)(void *memory, size_t bytes, struct 
 {
     if (bytes == 0) return 0;
     return (int)cudaMemsetAsync(memory, 0, bytes, stream);
+}
+
+extern "C" int MERIT_BACKEND_FN(device_copy)(void *to, const void *from, size_t bytes,
+                                             struct CUstream_st *stream)
+{
+    if (bytes == 0) return 0;
+    return (int)cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream);
+}
+
+extern "C" int MERIT_BACKEND_FN(device_copy_rows)(void *to, size_t to_stride, const void *from,
+                                                  size_t from_stride, size_t bytes, size_t rows,
+                                                  struct CUstream_st *stream)
+{
+    if (bytes == 0 || rows == 0) return 0;
+    return (int)cudaMemcpy2DAsync(to, to_stride, from, from_stride, bytes, rows, cudaMemcpyDefault,
+                                  stream);
+}
+
+extern "C" int MERIT_BACKEND_FN(device_finished)(struct CUstream_st *stream, int *is)
+{
+    const cudaError_t code = cudaStreamQuery(stream);
+    *is = code == cudaSuccess;
+    if (code != cudaErrorNotReady) return (int)code;
+    // An answer, not an error: it must not be left for the caller to find.
+    if (cudaPeekAtLastError() == cudaErrorNotReady) (void)cudaGetLastError();
+    return 0;
+}
+
+extern "C" int MERIT_BACKEND_FN(device_capturing)(struct CUstream_st *stream, int *is)
+{
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    const cudaError_t code = cudaStreamIsCapturing(stream, &status);
+    *is = status != cudaStreamCaptureStatusNone;
+    return (int)code;
 }
 
 extern "C" const char *MERIT_BACKEND_FN(device_error_text)(int code)

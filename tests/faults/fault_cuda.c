@@ -104,6 +104,53 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
     return code;
 }
 
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                            cudaStream_t stream)
+{
+    (void)kind, (void)stream;
+    const cudaError_t code = outcome();
+    if (code == cudaSuccess) memcpy(to, from, bytes);
+    return code;
+}
+
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_stride, const void *from, size_t from_stride,
+                              size_t bytes, size_t rows, enum cudaMemcpyKind kind,
+                              cudaStream_t stream)
+{
+    (void)kind, (void)stream;
+    const cudaError_t code = outcome();
+    for (size_t i = 0; code == cudaSuccess && i < rows; i++) {
+        memcpy((unsigned char *)to + i * to_stride, (const unsigned char *)from + i * from_stride,
+               bytes);
+    }
+    return code;
+}
+
+// Streams -----------------------------------------------------------------------------------------
+
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    (void)stream;
+    return outcome();
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, enum cudaStreamCaptureStatus *status)
+{
+    (void)stream;
+    *status = cudaStreamCaptureStatusNone;
+    return outcome();
+}
+
+cudaError_t cudaPeekAtLastError(void)
+{
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    return cudaSuccess;
+}
+
 // Kernels -----------------------------------------------------------------------------------------
 
 cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *attributes, const void *kernel)

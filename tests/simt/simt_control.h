@@ -31,6 +31,11 @@ void simt_set_abort(int abort_on_report);
 void simt_set_fault(uint64_t k, int code);
 uint64_t simt_call_count(void);
 
+// What a library beside the emulator has started on a stream: `pending` is asked whenever a stream is
+// queried, and returns 1 as long as it is not done. NULL (first): nothing ever is.
+void simt_set_pending(int (*pending)(void *stream));
+void simt_set_capturing(int capturing); // whether streams say that they are captured
+
 // Since the start of the process, or the last reset. Refused launches do not count.
 uint64_t simt_launch_count(void);
 uint64_t simt_block_count(void);

@@ -137,6 +137,35 @@ cudaError_t cudaStreamSynchronize(cudaStream_t)
     return plain_call();
 }
 
+static std::atomic<int (*)(void *)> pending_on{nullptr};
+static std::atomic<int> streams_capture{0};
+
+extern "C" void simt_set_pending(int (*pending)(void *stream))
+{
+    pending_on = pending;
+}
+
+extern "C" void simt_set_capturing(int capturing)
+{
+    streams_capture = capturing;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    const int fault = simt_injected_fault();
+    if (fault != 0) return finish(fault);
+    int (*const pending)(void *) = pending_on;
+    return pending != nullptr && pending(stream) ? finish(cudaErrorNotReady) : cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus *status)
+{
+    const int fault = simt_injected_fault();
+    if (fault != 0) return finish(fault);
+    *status = streams_capture ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+    return cudaSuccess;
+}
+
 // Memory ------------------------------------------------------------------------------------------
 
 extern "C" void *simt_malloc(size_t bytes)
@@ -190,6 +219,21 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     if (fault != 0) return finish(fault);
     if ((to == nullptr || from == nullptr) && bytes > 0) return finish(cudaErrorInvalidValue);
     if (bytes > 0) memmove(to, from, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_stride, const void *from, size_t from_stride,
+                              size_t bytes, size_t rows, cudaMemcpyKind, cudaStream_t)
+{
+    const int fault = simt_injected_fault();
+    if (fault != 0) return finish(fault);
+    if (to == nullptr || from == nullptr || to_stride < bytes || from_stride < bytes) {
+        return finish(cudaErrorInvalidValue);
+    }
+    for (size_t i = 0; i < rows; i++) {
+        memmove(static_cast<unsigned char *>(to) + i * to_stride,
+                static_cast<const unsigned char *>(from) + i * from_stride, bytes);
+    }
     return cudaSuccess;
 }
 
@@ -305,6 +349,7 @@ static const struct {
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
+    {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
      "an illegal memory access was encountered"},
     {cudaErrorLaunchOutOfResources, "cudaErrorLaunchOutOfResources",
