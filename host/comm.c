@@ -1,7 +1,10 @@
 // merit_comm: creation and what it says of itself.
 #include <stdlib.h>
+#include <string.h>
 
 #include "comm_transport.h"
+
+static const char custom_name[] = "custom";
 
 merit_status merit_comm_create_over(const char *function, const merit_comm_transport *transport,
                                     void *state, int32_t rank, int32_t size, merit_comm **comm)
@@ -47,8 +50,18 @@ merit_status merit_comm_create_custom(merit_allgather allgather, void *user, int
         return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "rank is %d, expected 0..%d",
                              (int)rank, (int)size - 1);
     }
-    const merit_comm_transport custom = {.name = "custom", .allgather = allgather};
+    const merit_comm_transport custom = {.name = custom_name, .allgather = allgather};
     return merit_comm_create_over(__func__, &custom, user, rank, size, comm);
+}
+
+merit_status merit_comm_on_destroy(merit_comm *comm, void (*release)(void *user))
+{
+    if (comm == NULL || strcmp(comm->transport.name, custom_name) != 0) {
+        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "comm is %s, expected %s",
+                             comm == NULL ? "NULL" : comm->transport.name, custom_name);
+    }
+    comm->transport.close = release;
+    return MERIT_STATUS_OK;
 }
 
 void merit_comm_destroy(merit_comm *comm)
@@ -65,6 +78,11 @@ int32_t merit_comm_rank(const merit_comm *comm)
 int32_t merit_comm_size(const merit_comm *comm)
 {
     return comm == NULL ? 0 : comm->size;
+}
+
+merit_status merit_comm_state(const merit_comm *comm)
+{
+    return comm == NULL ? MERIT_STATUS_INVALID_ARGUMENT : comm->failed;
 }
 
 uint64_t merit_comm_collectives(const merit_comm *comm)

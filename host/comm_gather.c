@@ -177,6 +177,11 @@ merit_status merit_comm_gather(merit_context *ctx, merit_comm *comm, merit_comm_
                           "comm is over %s, which moves device memory, but backend is %s",
                           comm->transport.name, ctx->backend->name);
     }
+    if (comm->transport.on_device_only) {
+        MERIT_REQUIRE(ctx, comm->transport.device == ctx->device,
+                      "comm is on device %d, the context on device %d", comm->transport.device,
+                      ctx->device);
+    }
     header.magic = comm_magic;
     header.version = (uint32_t)merit_numerics_version();
     header.rank = comm->rank;

@@ -12,7 +12,8 @@ enum { MERIT_COMM_IN_PROGRESS = INT32_MIN };
 typedef struct merit_comm_transport {
     const char *name;
     merit_allgather allgather; // NULL: one rank, nothing to move
-    int on_device_only; // its arrays are device memory
+    int on_device_only; // its arrays are memory of `device`
+    int device;
     double timeout; // seconds from the start of a gather, 0: it may take forever
     // These may be NULL.
     int (*error)(void *state); // of what was started: 0, a code or MERIT_COMM_IN_PROGRESS

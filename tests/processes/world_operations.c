@@ -1,0 +1,26 @@
+// What the ranks of several processes run.
+#include "world_operations.h"
+
+const world_operation world_operations[] = {
+    {"gather", 5, 0, operation_gather},
+    {"comm_fold_moments", 15, 1, operation_fold_moments},
+};
+
+const int world_num_operations = (int)(sizeof world_operations / sizeof world_operations[0]);
+
+void world_run_operations(world *w)
+{
+    for (int i = 0; i < world_num_operations; i++) {
+        const world_operation *const operation = &world_operations[i];
+        if (operation->cpu_only && (w->on_device || w->emulated)) continue;
+        w->doing = operation->name;
+        for (int variant = 0; variant < operation->variants; variant++) {
+            const uint64_t before = merit_comm_collectives(w->comm);
+            operation->run(w, variant);
+            const uint64_t made = merit_comm_collectives(w->comm) - before;
+            world_expect(w, made == 1, "variant %d made %llu collectives", variant,
+                         (unsigned long long)made);
+            world_release(w);
+        }
+    }
+}

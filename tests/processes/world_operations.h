@@ -1,0 +1,10 @@
+// The operations of the table in world_operations.c, one file each.
+#ifndef MERIT_TESTS_WORLD_OPERATIONS_H
+#define MERIT_TESTS_WORLD_OPERATIONS_H
+
+#include "world.h"
+
+void operation_gather(world *w, int variant);
+void operation_fold_moments(world *w, int variant);
+
+#endif
