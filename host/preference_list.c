@@ -174,6 +174,8 @@ static void lay_out_split(merit_layout *layout, merit_preference_list_args *args
         merit_layout_take(layout, args->split_capacity, sizeof *args->split_groups);
     args->split_tiles =
         merit_layout_take(layout, args->split_tile_capacity, sizeof *args->split_tiles);
+    args->split_owners =
+        merit_layout_take(layout, args->split_tile_capacity, sizeof *args->split_owners);
 }
 
 // Reads the descriptor and lays out the workspace; the rest of args is left to the caller.

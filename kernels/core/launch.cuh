@@ -22,6 +22,10 @@
 // On a kernel's argument struct: its address may be taken without a copy into local memory.
 #define MERIT_GRID_CONSTANT __grid_constant__
 
+// Where a thread looks again for what another block is about to write. The emulator, whose blocks run to
+// their end one after another, fails the launch here: no block may need one that has not started.
+#define MERIT_LOOK_AGAIN() __nanosleep(100)
+
 // MERIT_SHARED(double, partial, [8]);
 #define MERIT_SHARED(type, name, extent) __shared__ type name extent
 

@@ -159,6 +159,40 @@ MERIT_DEVICE bool block_is_last(uint32_t *ticket, uint32_t amount, uint32_t tota
     return is_last;
 }
 
+// Units of work that blocks take in rising order, one at a time: the next one's number, by a whole block.
+// A unit may wait (block_wait) for what units before it will set, and for nothing else: whoever took those
+// is running, so no block waits for one that may not have started, however few fit on the device.
+MERIT_DEVICE int64_t block_claim(uint64_t *claims)
+{
+    MERIT_SHARED(int64_t, claimed, [1]);
+    if (threadIdx.x == 0) {
+        claimed[0] = (int64_t)atomicAdd(reinterpret_cast<unsigned long long *>(claims), 1ull);
+    }
+    __syncthreads();
+    const int64_t unit = claimed[0];
+    __syncthreads(); // read before the next call writes it
+    return unit;
+}
+
+// By one thread, when its block has synchronized behind all that it wrote: what block_wait waits for.
+MERIT_DEVICE void block_tell(uint32_t *word, uint32_t value)
+{
+    __threadfence();
+    atomicExch(word, value);
+}
+
+// Until *word is at least `least`; what was written before that is visible then, to the whole block.
+MERIT_DEVICE void block_wait(uint32_t *word, uint32_t least)
+{
+    if (threadIdx.x == 0) {
+        while (atomicAdd(word, 0u) < least) {
+            MERIT_LOOK_AGAIN();
+        }
+    }
+    __syncthreads();
+    __threadfence();
+}
+
 // Tree over records[0 .. count) in global memory, in place, by one block of kTeamBlock threads:
 // neighbours first, a record without a right sibling passes through. The result is records[0].
 template <typename Record, typename Merge>

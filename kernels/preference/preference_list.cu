@@ -4,11 +4,11 @@
 //   mixed  a block takes eight neighboring groups: each warp one of at most 256 items, then the whole block
 //          the larger ones
 //   split  groups beyond 16384 items (ALL_PAIRS: 1024; PLACKETT_LUCE: never, its running sums are one
-//          chain): their items are spread over all blocks, in two to four further launches
+//          chain): their items are spread over all blocks, in a second launch
 //
 // The last block to finish a tile of 2048 groups folds it, and the last of those folds the tiles. The
-// divisor MEAN_VALID of gradients is counted by each block for itself up to 16384 groups, else by a
-// launch of its own.
+// divisor MEAN_VALID of gradients is counted by each block for itself up to 16384 groups, else by all
+// blocks together before they begin.
 #include "../backend.h"
 #include "preference_list_split.cuh"
 
@@ -27,30 +27,51 @@ MERIT_DEVICE uint64_t *valid_word(const ListArgs &a)
     return reinterpret_cast<uint64_t *>(a.terms.tickets + MERIT_PREFERENCE_TICKET_VALID);
 }
 
-// Valid groups among first, first + step, ...; the sum over the block.
-MERIT_DEVICE_CALL int64_t count_valid(const ListArgs &a, const Team<kTeamBlockWide> &team,
-                                      int64_t first, int64_t step)
+MERIT_DEVICE bool counts_together(const ListArgs &a)
 {
-    int64_t mine = 0;
-    for (int64_t group = first; group < a.d.groups.num_groups; group += step) {
-        mine += merit_list_counts(&a, group);
-    }
-    return team_reduce(team, mine, [](int64_t x, int64_t y) { return x + y; });
+    return a.needs_count && a.d.groups.num_groups > MERIT_LIST_COUNTED_HERE;
 }
 
-// grid: any; block: kThreads.
-MERIT_KERNEL(kThreads) preference_list_count_kernel(const MERIT_GRID_CONSTANT ListArgs a)
+// Valid groups of the call. Together: blocks take chunks of 256 groups until none is left, and go on when
+// all those taken are counted.
+MERIT_DEVICE_CALL int64_t count_valid(const ListArgs &a, const Team<kTeamBlockWide> &team)
 {
-    MERIT_SHARED(double, scratch, [kWarps]);
-    Team<kTeamBlockWide> team;
-    team.rank = threadIdx.x;
-    team.width = kThreads;
-    team.scratch = scratch;
-    const int64_t valid = count_valid(a, team, (int64_t)blockIdx.x * kThreads + threadIdx.x,
-                                      (int64_t)gridDim.x * kThreads);
-    if (threadIdx.x == 0) {
-        atomicAdd((unsigned long long *)valid_word(a), (unsigned long long)valid);
+    const int64_t groups = a.d.groups.num_groups;
+    const int64_t chunks = (groups + kThreads - 1) / kThreads;
+    const bool together = counts_together(a);
+    uint64_t *const claims =
+        reinterpret_cast<uint64_t *>(a.terms.tickets + MERIT_PREFERENCE_TICKET_COUNT_CLAIMS);
+    int64_t mine = 0;
+    uint32_t taken = 0;
+    for (int64_t chunk = together ? block_claim(claims) : 0; chunk < chunks;
+         chunk = together ? block_claim(claims) : chunk + 1) {
+        const int64_t group = chunk * kThreads + team.rank;
+        if (group < groups) mine += merit_list_counts(&a, group);
+        taken++;
     }
+    const int64_t valid = team_reduce(team, mine, [](int64_t x, int64_t y) { return x + y; });
+    if (!together) return valid;
+    unsigned long long *const all = reinterpret_cast<unsigned long long *>(valid_word(a));
+    uint32_t *const done = &a.terms.tickets[MERIT_PREFERENCE_TICKET_COUNT_DONE];
+    if (team.rank == 0) {
+        atomicAdd(all, (unsigned long long)valid);
+        __threadfence(); // the count, before the word that tells of it
+        atomicAdd(done, taken);
+    }
+    block_wait(done, (uint32_t)chunks);
+    const int64_t read = team.rank == 0 ? (int64_t)atomicAdd(all, 0ull) : 0;
+    return team_reduce(team, read, [](int64_t x, int64_t y) { return x + y; });
+}
+
+// By the last block of a call that is done with them.
+MERIT_DEVICE void clear_count(const ListArgs &a)
+{
+    uint32_t *const tickets = a.terms.tickets;
+    tickets[MERIT_PREFERENCE_TICKET_VALID] = 0;
+    tickets[MERIT_PREFERENCE_TICKET_VALID + 1] = 0;
+    tickets[MERIT_PREFERENCE_TICKET_COUNT_CLAIMS] = 0;
+    tickets[MERIT_PREFERENCE_TICKET_COUNT_CLAIMS + 1] = 0;
+    tickets[MERIT_PREFERENCE_TICKET_COUNT_DONE] = 0;
 }
 
 // Groups ------------------------------------------------------------------------------------------
@@ -117,7 +138,7 @@ MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT
 {
     MERIT_SHARED(double, scratch, [kWarps]);
     MERIT_SHARED(merit_tile_sum, stack, [1]);
-    MERIT_SHARED(int, listed, [1]);
+    MERIT_SHARED(ListPlace, place, [1]);
     MERIT_DYN_SMEM(double, values);
     const int64_t groups = a.d.groups.num_groups;
     const int warp = threadIdx.x / kWarpSize;
@@ -136,8 +157,7 @@ MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT
     w.a = &a;
     place_near(w, values, extent, warp * warp_items(a));
     int64_t valid = 0;
-    if (a.counted) valid = (int64_t) * (volatile uint64_t *)valid_word(a);
-    if (a.needs_count && !a.counted) valid = count_valid(a, b.team, threadIdx.x, kThreads);
+    if (a.needs_count) valid = count_valid(a, b.team);
     b.scale = merit_list_scale(&a, valid);
     w.scale = b.scale;
     for (int64_t first = (int64_t)blockIdx.x * kWarps; first < groups;
@@ -152,11 +172,7 @@ MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT
             const merit_list_span span = merit_list_span_of(&a, n);
             if (span.size <= MERIT_LANES) continue;
             if (a.split_groups != NULL && span.size > alone_items(a)) {
-                if (threadIdx.x == 0) listed[0] = list_for_split(a, n);
-                __syncthreads(); // the answer is there
-                const bool is_listed = listed[0] != 0;
-                __syncthreads(); // and read, before the next one
-                if (is_listed) {
+                if (list_for_split(a, n, place)) {
                     b.g.span = span;
                     list_write_gap(&b);
                     left--;
@@ -178,18 +194,20 @@ MERIT_KERNEL(kThreads, 1) preference_list_mixed_kernel(const MERIT_GRID_CONSTANT
     }
     write_outside(a);
     if (a.split_groups != NULL) {
-        // for the launches that follow; the last of them clears it
-        if (blockIdx.x == 0 && threadIdx.x == 0) *valid_word(a) = (uint64_t)valid;
+        // for the launch that follows, which clears it
+        if (!counts_together(a) && blockIdx.x == 0 && threadIdx.x == 0) {
+            *valid_word(a) = (uint64_t)valid;
+        }
         return;
     }
-    if (!a.counted) return;
+    if (!counts_together(a)) return;
     if (block_is_last(&a.terms.tickets[MERIT_PREFERENCE_TICKET_BLOCKS_DONE], 1, gridDim.x) &&
         threadIdx.x == 0) {
-        *valid_word(a) = 0;
+        clear_count(a);
     }
 }
 
-// One phase of the split schedule. The last block of its last phase empties the list.
+// The split schedule. The last block to finish empties the list.
 // grid: any; block: kThreads.
 MERIT_KERNEL(kThreads, 1) preference_list_split_kernel(const MERIT_GRID_CONSTANT ListArgs a)
 {
@@ -201,16 +219,17 @@ MERIT_KERNEL(kThreads, 1) preference_list_split_kernel(const MERIT_GRID_CONSTANT
     w.team.scratch = scratch;
     w.stack = stack;
     w.a = &a;
-    w.scale = merit_list_scale(&a, (int64_t) * (volatile uint64_t *)valid_word(a));
-    run_split_phase(&w);
-    if (a.phase != last_phase(a)) return;
+    w.scale = merit_list_scale(&a, (int64_t)*valid_word(a));
+    run_split(&w);
     uint32_t *const tickets = a.terms.tickets;
     if (block_is_last(&tickets[MERIT_PREFERENCE_TICKET_SPLIT_DONE], 1, gridDim.x) &&
         threadIdx.x == 0) {
         tickets[MERIT_PREFERENCE_TICKET_SPLIT] = 0;
         tickets[MERIT_PREFERENCE_TICKET_SPLIT_TILES] = 0;
         tickets[MERIT_PREFERENCE_TICKET_SPLIT_TILES + 1] = 0;
-        *valid_word(a) = 0;
+        tickets[MERIT_PREFERENCE_TICKET_SPLIT_CLAIMS] = 0;
+        tickets[MERIT_PREFERENCE_TICKET_SPLIT_CLAIMS + 1] = 0;
+        clear_count(a);
     }
 }
 
@@ -221,20 +240,12 @@ MERIT_KERNEL(kThreads, 1) preference_list_split_kernel(const MERIT_GRID_CONSTANT
 extern "C" int MERIT_BACKEND_FN(preference_list)(const merit_preference_list_args *args,
                                                  const merit_launch *launch)
 {
-    ListArgs a = *args;
+    const ListArgs &a = *args;
     const int64_t groups = a.d.groups.num_groups;
     const int64_t limit = (int64_t)launch->num_sms * kBlocksPerSm;
     int code = 0;
     if (a.needs_fold) code = clear_far_tickets(a.terms, launch->stream);
     if (code != 0) return code;
-    a.counted = a.needs_count && groups > MERIT_LIST_COUNTED_HERE;
-    if (a.counted) {
-        const int64_t chunks = (groups + kThreads - 1) / kThreads;
-        code = MERIT_LAUNCH(preference_list_count_kernel,
-                            dim3((unsigned)(chunks < limit ? chunks : limit)), dim3(kThreads), 0,
-                            launch->stream, a);
-        if (code != 0) return code;
-    }
     const int64_t chunks =
         groups > 0 ? (groups + kWarps - 1) / kWarps : a.d.num_items / kThreads + 1;
     const size_t shared =
@@ -245,19 +256,14 @@ extern "C" int MERIT_BACKEND_FN(preference_list)(const merit_preference_list_arg
     if (code != 0 || a.split_groups == NULL) return code;
     const int64_t units = list_by_pairs(a) ? a.d.num_items / kThreads + 1 : a.split_tile_capacity;
     const dim3 blocks((unsigned)(units < limit ? units : limit));
-    for (a.phase = MERIT_LIST_PHASE_SHAPE; a.phase <= last_phase(a) && code == 0; a.phase++) {
-        code = MERIT_LAUNCH(preference_list_split_kernel, blocks, dim3(kThreads), 0, launch->stream,
-                            a);
-    }
-    return code;
+    return MERIT_LAUNCH(preference_list_split_kernel, blocks, dim3(kThreads), 0, launch->stream, a);
 }
 
 extern "C" int MERIT_BACKEND_FN(preference_list_load)(const merit_launch *limits)
 {
     (void)limits;
     cudaFuncAttributes attributes;
-    int code = (int)cudaFuncGetAttributes(&attributes, preference_list_count_kernel);
-    if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, preference_list_mixed_kernel);
+    int code = (int)cudaFuncGetAttributes(&attributes, preference_list_mixed_kernel);
     if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, preference_list_split_kernel);
     if (code == 0) {
         code = (int)cudaFuncSetAttribute(preference_list_mixed_kernel,

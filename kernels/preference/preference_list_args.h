@@ -14,7 +14,7 @@ enum {
     MERIT_LIST_PAIRS_LIMIT = 8192,
     // Items of a group whose arrays a CPU thread or a block keeps close; larger ones use the workspace.
     MERIT_LIST_RESIDENT = 2048,
-    // Up to here the blocks count the valid groups themselves; above, a launch of its own does.
+    // Up to here each block counts the valid groups for itself; above, all blocks do it together.
     MERIT_LIST_COUNTED_HERE = 16384,
     // CUDA: items of a group that one block takes alone; the work of larger ones is spread over all blocks.
     MERIT_LIST_ALONE = 16384,
@@ -52,13 +52,12 @@ typedef struct merit_preference_list_args {
     int64_t size_limit; // a larger group is refused
     int32_t needs_count; // MEAN_VALID with gradients: valid groups are counted first
     int32_t needs_fold; // loss, loss_tiles, metrics or the check of a GIVEN denominator
-    int32_t counted; // set by the launchers: the count is in the ticket words
-    int32_t phase; // likewise: of the split schedule
     int64_t num_valid; // CPU: the count
     merit_preference_terms terms; // one per group
     // workspace
     merit_list_split *split_groups; // [split_capacity]; NULL: no group can be so large
     merit_list_partial *split_tiles; // [split_tile_capacity]
+    uint32_t *split_owners; // [split_tile_capacity]: groups listed whose tiles these are
     int64_t split_capacity;
     int64_t split_tile_capacity;
     uint64_t *keys; // [R]; these four for modes that compare items, if groups may be so large

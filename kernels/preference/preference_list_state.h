@@ -97,9 +97,10 @@ typedef struct merit_list_split {
     int64_t size; // of the group; with the next, never written again
     int64_t first_tile; // of its partials
     uint32_t done; // units of the phase that are finished
+    uint32_t ready; // the phase that can begin
 } merit_list_split;
 
-// Phases of the split schedule, a launch each; WRITE is part of TERMS where it need not wait for it.
+// Phases of the split schedule; WRITE is part of TERMS where it need not wait for it.
 enum {
     MERIT_LIST_PHASE_SHAPE = 0, // counts, ranges, sums of scores and weights
     MERIT_LIST_PHASE_SUMS = 1, // of exponentials; ALL_PAIRS: xs and keys

@@ -17,8 +17,11 @@ enum {
     MERIT_PREFERENCE_TICKET_BLOCKS_DONE = 1,
     MERIT_PREFERENCE_TICKET_VALID = 2, // two words: valid terms counted
     MERIT_PREFERENCE_TICKET_SPLIT = 4, // groups listed for the split schedule
-    MERIT_PREFERENCE_TICKET_SPLIT_DONE = 5, // blocks that finished its last phase
+    MERIT_PREFERENCE_TICKET_SPLIT_DONE = 5, // blocks that finished it
     MERIT_PREFERENCE_TICKET_SPLIT_TILES = 6, // two words: partials that the groups listed need
+    MERIT_PREFERENCE_TICKET_SPLIT_CLAIMS = 8, // two words: units taken
+    MERIT_PREFERENCE_TICKET_COUNT_CLAIMS = 10, // two words: chunks taken to be counted
+    MERIT_PREFERENCE_TICKET_COUNT_DONE = 12, // chunks counted
     MERIT_PREFERENCE_TICKET_TILES = 16, // terms done, per tile
     MERIT_PREFERENCE_TICKET_WORDS = 256, // tiles beyond these have words elsewhere
     MERIT_PREFERENCE_TICKET_NEAR = MERIT_PREFERENCE_TICKET_WORDS - MERIT_PREFERENCE_TICKET_TILES

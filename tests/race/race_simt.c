@@ -305,13 +305,14 @@ static void check_lists(const char *preset, int64_t num_groups, int64_t size)
     desc.center = MERIT_LIST_CENTER_MEAN;
     desc.groups.num_groups = num_groups;
     desc.groups.offsets = offsets;
+    desc.groups.max_size = size;
     desc.num_items = offsets[num_groups];
     const size_t items = (size_t)desc.num_items, groups = (size_t)num_groups;
     float *const scores = memory(items * sizeof *scores);
     int32_t *const ranks = memory(items * sizeof *ranks);
     for (size_t i = 0; i < items; i++) {
         scores[i] = (float)draw(1000) / 250.0f;
-        ranks[i] = (int32_t)draw(12);
+        ranks[i] = (int32_t)draw(size < 16 ? 2 : 12);
     }
     list_outputs all[1 + NUM_SEEDS];
     memset(all, 0, sizeof all);
@@ -367,6 +368,7 @@ int main(void)
     check_spread(40, 300);
     check_spread(2000, 3);
     check_lists("yojo", 20, 40); // a warp each
+    check_lists("yojo", 16400, 3); // counted by all blocks
     check_lists("yojo", 3, 3000); // a block
     check_lists("yojo", 2, 25000); // several blocks for one group
     check_lists("instruct_gpt", 9, 300);

@@ -168,6 +168,16 @@ MERIT_KERNEL(kThreads) deadlock_kernel(const semantics_args args)
     put(args, 0, 1.0);
 }
 
+// Block `count` tells of itself, and each block waits until it has.
+MERIT_KERNEL(kThreads) waiting_kernel(const semantics_args args)
+{
+    const int mine = (int)atomicAdd(&args.words[0], 1u);
+    if (mine == args.count) atomicExch(&args.words[1], 1u);
+    while (atomicAdd(&args.words[1], 0u) == 0) {
+        MERIT_LOOK_AGAIN();
+    }
+}
+
 MERIT_KERNEL(1024) order_kernel(const semantics_args args)
 {
     const int place = (int)atomicAdd(&args.words[0], 1u);
@@ -228,6 +238,11 @@ int semantics_fresh_shared(const semantics_args &args, int blocks)
 int semantics_deadlock(const semantics_args &args)
 {
     return MERIT_LAUNCH(deadlock_kernel, 1, kThreads, 0, nullptr, args);
+}
+
+int semantics_waiting(const semantics_args &args)
+{
+    return MERIT_LAUNCH(waiting_kernel, 3, kThreads, 0, nullptr, args);
 }
 
 int semantics_order(const semantics_args &args, int blocks, int threads)

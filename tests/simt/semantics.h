@@ -23,6 +23,7 @@ int semantics_bits(const semantics_args &args);
 int semantics_shape(const semantics_args &args); // grid (3,2,2), block (8,4,2)
 int semantics_fresh_shared(const semantics_args &args, int blocks);
 int semantics_deadlock(const semantics_args &args);
+int semantics_waiting(const semantics_args &args); // grid 3: for the thread number args.count
 int semantics_order(const semantics_args &args, int blocks, int threads);
 int semantics_shape_limits(unsigned x, unsigned y, unsigned z, unsigned threads, size_t smem);
 int semantics_opt_in(int bytes); // dynamic shared memory of the kernel that the line above launches

@@ -56,6 +56,7 @@ int simt_launch(void (*call)(const void *kernel, const void *args), const void *
 #define MERIT_DEVICE static inline
 #define MERIT_DEVICE_CALL static inline
 #define MERIT_GRID_CONSTANT
+#define MERIT_LOOK_AGAIN() simt_look_again()
 
 // A reference to an array of known extent: UndefinedBehaviorSanitizer checks its indices.
 #define MERIT_SHARED(type, name, extent)                                            \

@@ -33,6 +33,7 @@ enum simt_operation {
 
 int simt_barrier(simt_operation operation, int predicate, const char *file, int line);
 void simt_fence();
+void simt_look_again();
 
 // Around every atomic access, for ThreadSanitizer: see simt_order.cpp.
 #if defined(__SANITIZE_THREAD__) || defined(SIMT_TSAN)

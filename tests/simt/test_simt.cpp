@@ -270,6 +270,20 @@ static void deadlocks_list_who_waits_where()
     barriers_combine_predicates(); // the next launch is not hurt
 }
 
+static void a_block_may_wait_only_for_those_before_it()
+{
+    buffers b;
+    semantics_args args = b.args();
+    args.count = 0; // the first thread of all
+    EXPECT(semantics_waiting(args) == cudaSuccess);
+    buffers later;
+    args = later.args();
+    args.count = SEMANTICS_THREADS; // the first one of the second block
+    EXPECT(semantics_waiting(args) == cudaErrorLaunchFailure);
+    EXPECT(report_has("waits for a block that has not run"));
+    EXPECT(cudaGetLastError() == cudaErrorLaunchFailure);
+}
+
 static void impossible_launches_are_refused()
 {
     simt_reset_counters();
@@ -373,14 +387,23 @@ int main()
         void (*body)();
     } cases[] = {
 #define CASE(name) {#name, name}
-        CASE(shuffles_follow_width_and_mask), CASE(votes_name_lanes),
-        CASE(reductions_keep_signs),          CASE(barriers_combine_predicates),
-        CASE(atomics_lose_nothing),           CASE(bits_are_counted),
-        CASE(shapes_have_three_dimensions),   CASE(shared_memory_is_fresh_in_each_block),
-        CASE(a_seed_repeats_its_order),       CASE(policies_order_warps_as_they_say),
-        CASE(deadlocks_list_who_waits_where), CASE(impossible_launches_are_refused),
-        CASE(every_call_can_be_made_to_fail), CASE(the_runtime_describes_its_device),
-        CASE(memory_starts_as_nan),           CASE(threads_may_launch_at_once),
+        CASE(shuffles_follow_width_and_mask),
+        CASE(votes_name_lanes),
+        CASE(reductions_keep_signs),
+        CASE(barriers_combine_predicates),
+        CASE(atomics_lose_nothing),
+        CASE(bits_are_counted),
+        CASE(shapes_have_three_dimensions),
+        CASE(shared_memory_is_fresh_in_each_block),
+        CASE(a_seed_repeats_its_order),
+        CASE(policies_order_warps_as_they_say),
+        CASE(deadlocks_list_who_waits_where),
+        CASE(a_block_may_wait_only_for_those_before_it),
+        CASE(impossible_launches_are_refused),
+        CASE(every_call_can_be_made_to_fail),
+        CASE(the_runtime_describes_its_device),
+        CASE(memory_starts_as_nan),
+        CASE(threads_may_launch_at_once),
 #undef CASE
     };
     simt_set_quiet(1);

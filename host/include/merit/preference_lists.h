@@ -148,9 +148,8 @@ MERIT_API merit_status merit_preference_list_workspace(merit_context *ctx,
 // Precision: centering and x in binary64, x - max rounded to binary32 before exp, PLACKETT_LUCE in
 // binary64; sums of exponentials, stages and pairs in binary64. A group of m terms: loss and dx
 // within 8 m 2^-24, plus 4 2^-24 of the loss. Levels: run_to_run, batch_invariant, launch_invariant,
-// isa_invariant, cpu_gpu_equal. One launch; one more for MEAN_VALID with gradients over more than 16384
-// groups. Where group_size or max_size says that groups may hold more than 16384 items (ALL_PAIRS:
-// 1024), such groups are spread over the whole GPU, by two to four more launches; where nothing is
+// isa_invariant, cpu_gpu_equal. One launch; one more where group_size or max_size says that groups may
+// hold more than 16384 items (ALL_PAIRS: 1024), which are then spread over the whole GPU. Where nothing is
 // said, a block takes each group, however long. PLACKETT_LUCE always ranks a group in one block.
 // Statuses: INVALID_ARGUMENT (NULL where a mode needs an array, tau <= 0, values out of their range,
 // stride < 1, an array that the mode does not use, unknown enum value, overlap), UNSUPPORTED (uniform
