@@ -50,7 +50,8 @@ merit_status merit_comm_create_custom(merit_allgather allgather, void *user, int
         return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "rank is %d, expected 0..%d",
                              (int)rank, (int)size - 1);
     }
-    const merit_comm_transport custom = {.name = custom_name, .allgather = allgather};
+    const merit_comm_transport custom = {
+        .name = custom_name, .allgather = allgather, .after_stream = 1};
     return merit_comm_create_over(__func__, &custom, user, rank, size, comm);
 }
 

@@ -95,6 +95,18 @@ static merit_status wait_for(merit_context *ctx, merit_comm *comm, size_t bytes,
     }
 }
 
+// Waits for what the caller put on the stream, and the message.
+static int drain(merit_context *ctx, merit_stream stream)
+{
+    const double start = seconds();
+    for (;;) {
+        int finished = 0;
+        const int code = ctx->backend->finished(stream, &finished);
+        if (code != 0 || finished) return code;
+        pause_after(seconds() - start);
+    }
+}
+
 // Messages ----------------------------------------------------------------------------------------
 
 static merit_status check_message(merit_context *ctx, const merit_comm_header *own, int32_t rank,
@@ -143,6 +155,7 @@ static merit_status exchange(merit_context *ctx, merit_comm *comm, const void *p
     if (code == 0) code = b->copy(messages, &comm->own, head, stream);
     if (code == 0) code = b->copy(messages + head, payload, bytes, stream);
     if (code == 0) code = b->zero(messages + head + bytes, message - head - bytes, stream);
+    if (code == 0 && comm->transport.after_stream) code = drain(ctx, stream);
     MERIT_TRY(merit_launch_status(ctx, code));
 
     comm->collectives++;

@@ -12,6 +12,7 @@ enum { MERIT_COMM_IN_PROGRESS = INT32_MIN };
 typedef struct merit_comm_transport {
     const char *name;
     merit_allgather allgather; // NULL: one rank, nothing to move
+    int after_stream; // called when the stream is idle
     int on_device_only; // its arrays are memory of `device`
     int device;
     double timeout; // seconds from the start of a gather, 0: it may take forever

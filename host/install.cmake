@@ -9,6 +9,14 @@ install(TARGETS merit_static EXPORT merit-static
 install(FILES ${MERIT_PUBLIC_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/merit
     COMPONENT development)
 
+if(MERIT_HAVE_MPI)
+    install(TARGETS merit_mpi EXPORT merit-mpi
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime
+        NAMELINK_COMPONENT development)
+    install(FILES include/merit/comm_mpi.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/merit
+        COMPONENT development)
+endif()
+
 # The shared library brings all it needs. The static one names what a program links besides it.
 set(MERIT_STATIC_LIBRARIES m)
 if(OpenMP_C_FOUND)
@@ -34,6 +42,10 @@ install(EXPORT merit-shared NAMESPACE merit:: FILE merit-shared.cmake
     DESTINATION ${MERIT_PACKAGE_DIR} COMPONENT development)
 install(EXPORT merit-static NAMESPACE merit:: FILE merit-static.cmake
     DESTINATION ${MERIT_PACKAGE_DIR} COMPONENT development)
+if(MERIT_HAVE_MPI)
+    install(EXPORT merit-mpi NAMESPACE merit:: FILE merit-mpi.cmake
+        DESTINATION ${MERIT_PACKAGE_DIR} COMPONENT development)
+endif()
 
 # The prefix follows from where merit.pc lies, so an installed tree can be moved.
 file(RELATIVE_PATH MERIT_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
@@ -44,3 +56,8 @@ set(MERIT_PC_PRIVATE "${MERIT_STATIC_LIBRARY_DIR}${MERIT_PC_PRIVATE}")
 configure_file(merit.pc.in ${PROJECT_BINARY_DIR}/merit.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/merit.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
     COMPONENT development)
+if(MERIT_HAVE_MPI)
+    configure_file(merit_mpi.pc.in ${PROJECT_BINARY_DIR}/merit_mpi.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/merit_mpi.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+        COMPONENT development)
+endif()

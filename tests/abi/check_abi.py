@@ -2,8 +2,9 @@
 """Checks an installed merit as its users meet it. One check per call, so that CTest counts each.
 
 usage: check_abi.py CHECK PREFIX LIBDIR   CHECK: headers, symbols, dependencies, cmake, pkg-config,
-readme
-CC and CXX name the compilers. `symbols --update` rewrites the list of exported symbols.
+readme, mpi
+CC and CXX name the compilers, MPICC and MPIEXEC those of MPI where libmerit_mpi is installed, MPI_INCLUDE its
+folders of headers (a;b). `symbols --update` rewrites the list of exported symbols.
 """
 import difflib
 import glob
@@ -17,6 +18,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 SYMBOL_LIST = os.path.join(HERE, "merit.symbols")
 CONSUMER = os.path.join(HERE, "consumer")
+MPI_SYMBOL_LIST = os.path.join(HERE, "merit_mpi.symbols")
+MPI_CONSUMER = os.path.join(HERE, "consumer_mpi")
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 # librt, libdl and libpthread are part of the C library; the static CUDA runtime may name them.
 ALLOWED_DEPENDENCIES = {"libc.so.6", "libm.so.6", "libgomp.so.1", "librt.so.1", "libdl.so.2",
@@ -42,11 +45,12 @@ def check_headers(prefix, _):
     if not headers:
         sys.exit(f"no headers in {prefix}/include/merit")
     languages = [(compiler("CC", "cc"), "c", "-std=c11"), (compiler("CXX", "c++"), "c++", "-std=c++17")]
+    mpi = [f"-isystem{folder}" for folder in os.environ.get("MPI_INCLUDE", "").split(";") if folder]
     for header in headers:
         line = f"#include <merit/{os.path.basename(header)}>\n"
         for command, language, standard in languages:
             run([*command, "-x", language, standard, *WARNINGS, "-fsyntax-only", f"-I{prefix}/include",
-                 "-"], input=line)
+                 *(mpi if header.endswith("_mpi.h") else []), "-"], input=line)
     print(f"{len(headers)} headers compile alone as C11 and C++17")
 
 
@@ -143,8 +147,36 @@ def check_readme(prefix, libdir):
     print(f"the README's program prints {printed}")
 
 
+def check_mpi(prefix, libdir):
+    """libmerit_mpi: its symbols, what it needs, and users by find_package and by pkg-config on two ranks."""
+    library = f"{prefix}/{libdir}/libmerit_mpi.so"
+    with open(MPI_SYMBOL_LIST, encoding="utf-8") as lines:
+        expected = lines.read().splitlines()
+    if exported(library) != expected:
+        sys.exit(f"libmerit_mpi.so exports {', '.join(exported(library))}, expected {', '.join(expected)}")
+    dynamic = run(["readelf", "-d", library])
+    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)) - ALLOWED_DEPENDENCIES
+    foreign = [name for name in needed if name != "libmerit.so.0" and not name.startswith("libmpi")]
+    if re.findall(r"\(SONAME\).*\[(.*)\]", dynamic) != ["libmerit_mpi.so.0"] or foreign:
+        sys.exit(f"SONAME is not libmerit_mpi.so.0, or it needs {', '.join(foreign)}")
+    if re.search(r"\((RPATH|RUNPATH|TEXTREL)\)", dynamic):
+        sys.exit("libmerit_mpi.so has a run path or text relocations")
+
+    environment = dict(os.environ, PKG_CONFIG_PATH=f"{prefix}/{libdir}/pkgconfig")
+    flags = shlex.split(run(["pkg-config", "--cflags", "--libs", "merit_mpi"], env=environment))
+    environment["LD_LIBRARY_PATH"] = f"{prefix}/{libdir}"
+    with tempfile.TemporaryDirectory() as build:
+        run(["cmake", "-S", MPI_CONSUMER, "-B", f"{build}/cmake", f"-DCMAKE_PREFIX_PATH={prefix}",
+             f"-DCMAKE_C_COMPILER={compiler('CC', 'cc')[0]}"])
+        run(["cmake", "--build", f"{build}/cmake"])
+        run([*compiler("MPICC", "mpicc"), "-std=c11", "-Wall", "-Wextra", "-Werror",
+             f"{MPI_CONSUMER}/consumer_mpi.c", "-o", f"{build}/by_pkg_config", *flags])
+        for program in (f"{build}/cmake/consumer_mpi", f"{build}/by_pkg_config"):
+            print(run([*compiler("MPIEXEC", "mpirun"), "-n", "2", program], env=environment).strip())
+
+
 CHECKS = {"headers": check_headers, "symbols": check_symbols, "dependencies": check_dependencies,
-          "cmake": check_cmake, "pkg-config": check_pkg_config, "readme": check_readme}
+          "cmake": check_cmake, "pkg-config": check_pkg_config, "readme": check_readme, "mpi": check_mpi}
 
 if __name__ == "__main__":
     if len(sys.argv) < 4 or sys.argv[1] not in CHECKS:

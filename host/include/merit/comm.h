@@ -24,9 +24,10 @@ extern "C" {
 typedef struct merit_comm merit_comm;
 
 // An all-gather of the caller: `bytes` from `send` of every rank into `receive` [size * bytes], in
-// rank order. The two do not overlap. They are memory of the calling context: on a device the work
-// goes to `stream`, where it may still be under way on return. 0: done or started; any other number is
-// reported as COMM_ERROR. No deadline: what a dead rank does to it is the caller's to know.
+// rank order; whole 512-byte blocks that do not overlap. They are memory of the calling context: on a
+// device `stream` is idle when the function is called, and may have the work still to do on return. 0:
+// done or on the stream; any other number is reported as COMM_ERROR. There is no deadline: what a dead
+// rank means to it is for the function to know.
 typedef int (*merit_allgather)(void *user, const void *send, void *receive, size_t bytes,
                                merit_stream stream);
 
