@@ -130,21 +130,50 @@ static merit_status check_message(merit_context *ctx, const merit_comm_header *o
     return MERIT_STATUS_OK;
 }
 
+// What is behind the header of a message.
+typedef struct payload {
+    const merit_comm_part *parts;
+    int count;
+    size_t bytes;
+} payload;
+
 // One rank: the payload alone, as a captured call must not read host memory when it is replayed.
-static merit_status copy_single(merit_context *ctx, merit_comm *comm, const void *payload,
-                                size_t bytes, unsigned char *gathered, merit_stream stream)
+static merit_status copy_single(merit_context *ctx, merit_comm *comm, const payload *p,
+                                unsigned char *gathered, merit_stream stream)
 {
     comm->collectives++;
     comm->headers[0] = comm->own;
-    return merit_launch_status(
-        ctx, ctx->backend->copy(gathered + sizeof comm->own, payload, bytes, stream));
+    unsigned char *const to = gathered + sizeof comm->own;
+    int code = 0;
+    for (int i = 0; i < p->count && code == 0; i++) {
+        const merit_comm_part *const part = &p->parts[i];
+        code = ctx->backend->copy(to + part->offset, part->data, part->bytes, stream);
+    }
+    return merit_launch_status(ctx, code);
 }
 
-static merit_status exchange(merit_context *ctx, merit_comm *comm, const void *payload,
-                             size_t bytes, unsigned char *messages, merit_stream stream)
+// The message of this rank, without a byte that is left undefined.
+static int write_message(const merit_backend *b, const merit_comm_header *own, const payload *p,
+                         unsigned char *message, merit_stream stream)
+{
+    unsigned char *const to = message + sizeof *own;
+    size_t end = 0;
+    int code = b->copy(message, own, sizeof *own, stream);
+    for (int i = 0; i < p->count; i++) {
+        const merit_comm_part *const part = &p->parts[i];
+        if (code == 0) code = b->zero(to + end, part->offset - end, stream);
+        if (code == 0) code = b->copy(to + part->offset, part->data, part->bytes, stream);
+        end = part->offset + part->bytes;
+    }
+    const size_t room = merit_comm_message_bytes(p->bytes) - sizeof *own;
+    return code != 0 ? code : b->zero(to + end, room - end, stream);
+}
+
+static merit_status exchange(merit_context *ctx, merit_comm *comm, const payload *p,
+                             unsigned char *messages, merit_stream stream)
 {
     const merit_backend *const b = ctx->backend;
-    const size_t head = sizeof comm->own, message = merit_comm_message_bytes(bytes);
+    const size_t head = sizeof comm->own, message = merit_comm_message_bytes(p->bytes);
     int capturing = 0;
     int code = b->capturing(stream, &capturing);
     if (code == 0 && capturing) {
@@ -152,9 +181,7 @@ static merit_status exchange(merit_context *ctx, merit_comm *comm, const void *p
                           "stream is captured, but a gather over %d ranks waits for them",
                           (int)comm->size);
     }
-    if (code == 0) code = b->copy(messages, &comm->own, head, stream);
-    if (code == 0) code = b->copy(messages + head, payload, bytes, stream);
-    if (code == 0) code = b->zero(messages + head + bytes, message - head - bytes, stream);
+    if (code == 0) code = write_message(b, &comm->own, p, messages, stream);
     if (code == 0 && comm->transport.after_stream) code = drain(ctx, stream);
     MERIT_TRY(merit_launch_status(ctx, code));
 
@@ -171,19 +198,25 @@ static merit_status exchange(merit_context *ctx, merit_comm *comm, const void *p
     return wait_for(ctx, comm, message, start, stream);
 }
 
-static merit_status gather_on(merit_context *ctx, merit_comm *comm, const void *payload,
-                              size_t bytes, unsigned char *messages, merit_stream stream)
+static merit_status gather_on(merit_context *ctx, merit_comm *comm, const payload *p,
+                              unsigned char *messages, merit_stream stream)
 {
-    if (comm->transport.allgather != NULL) {
-        return exchange(ctx, comm, payload, bytes, messages, stream);
-    }
-    return copy_single(ctx, comm, payload, bytes, messages + merit_comm_message_bytes(bytes),
-                       stream);
+    if (comm->transport.allgather != NULL) return exchange(ctx, comm, p, messages, stream);
+    return copy_single(ctx, comm, p, messages + merit_comm_message_bytes(p->bytes), stream);
 }
 
 merit_status merit_comm_gather(merit_context *ctx, merit_comm *comm, merit_comm_header header,
                                const void *payload, size_t bytes, unsigned char *messages,
                                merit_stream stream, const unsigned char **gathered)
+{
+    const merit_comm_part part = {payload, bytes, 0};
+    return merit_comm_gather_parts(ctx, comm, header, &part, 1, bytes, messages, stream, gathered);
+}
+
+merit_status merit_comm_gather_parts(merit_context *ctx, merit_comm *comm, merit_comm_header header,
+                                     const merit_comm_part *parts, int count, size_t bytes,
+                                     unsigned char *messages, merit_stream stream,
+                                     const unsigned char **gathered)
 {
     if (comm->transport.on_device_only && !ctx->backend->on_device) {
         return merit_fail(ctx, MERIT_STATUS_UNSUPPORTED,
@@ -203,7 +236,8 @@ merit_status merit_comm_gather(merit_context *ctx, merit_comm *comm, merit_comm_
 
     int previous;
     MERIT_TRY(merit_enter_device(ctx, &previous));
-    const merit_status status = gather_on(ctx, comm, payload, bytes, messages, stream);
+    const payload p = {parts, count, bytes};
+    const merit_status status = gather_on(ctx, comm, &p, messages, stream);
     MERIT_TRY(merit_leave_device(ctx, previous, status));
     *gathered = messages + merit_comm_message_bytes(bytes);
     for (int32_t rank = 0; rank < comm->size; rank++) {

@@ -16,7 +16,13 @@ typedef struct merit_comm_header {
     int64_t reserved[3];
 } merit_comm_header;
 
-typedef enum merit_comm_operation { MERIT_COMM_FOLD_MOMENTS = 1 } merit_comm_operation;
+typedef enum merit_comm_operation {
+    MERIT_COMM_FOLD_MOMENTS = 1,
+    // of comm_shards.h
+    MERIT_COMM_POLICY_LOGPROB = 32,
+    MERIT_COMM_SCORE = 33,
+    MERIT_COMM_SCORE_GRADIENTS = 34
+} merit_comm_operation;
 
 // Bytes of one message with a payload of `bytes`: whole 512-byte blocks.
 size_t merit_comm_message_bytes(size_t bytes);
@@ -31,6 +37,19 @@ merit_status merit_comm_check(merit_context *ctx, const merit_comm *comm);
 merit_status merit_comm_gather(merit_context *ctx, merit_comm *comm, merit_comm_header header,
                                const void *payload, size_t bytes, unsigned char *messages,
                                merit_stream stream, const unsigned char **gathered);
+
+// An array of a payload, `offset` bytes from its start.
+typedef struct merit_comm_part {
+    const void *data; // may be NULL with no bytes
+    size_t bytes;
+    size_t offset;
+} merit_comm_part;
+
+// The same for a payload of `bytes` in several arrays, of rising offsets; gaps between them are zeros.
+merit_status merit_comm_gather_parts(merit_context *ctx, merit_comm *comm, merit_comm_header header,
+                                     const merit_comm_part *parts, int count, size_t bytes,
+                                     unsigned char *messages, merit_stream stream,
+                                     const unsigned char **gathered);
 
 // The headers of the last gather [size], in host memory, checked to agree with that of this rank but
 // for rank, extent and reserved.

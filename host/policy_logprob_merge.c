@@ -79,6 +79,8 @@ merit_status merit_policy_logprob_merge(merit_context *ctx, const merit_policy_l
     const int64_t last = d->vocab_total - (int64_t)(d->num_shards - 1) * d->vocab_size;
     args.tiles = (int32_t)((d->vocab_size + MERIT_TILE - 1) / MERIT_TILE);
     args.last_tiles = by_segment ? (int32_t)((last + MERIT_TILE - 1) / MERIT_TILE) : 0;
+    args.shard_step = d->num_tokens * (int64_t)sizeof *args.io.shards;
+    args.segment_step = d->num_tokens * args.tiles * (int64_t)sizeof *args.io.segments;
     MERIT_TRY(check_overlap(ctx, &args));
 
     int previous;

@@ -59,7 +59,7 @@ merit_status merit_score_finish(merit_context *ctx, const merit_score_finish_des
 {
     (void)workspace, (void)workspace_bytes; // none is needed
     MERIT_TRY(merit_begin(ctx, __func__));
-    merit_score_finish_args args = {.io = {.struct_size = sizeof args.io}};
+    merit_score_finish_args args = {.io = {.struct_size = sizeof args.io}, .num_ranks = 1};
     MERIT_TRY(merit_read_struct(ctx, "io", &args.io, sizeof args.io,
                                 MERIT_SIZE_0_1(merit_score_finish_io, diagnostics), io));
     MERIT_TRY(read_desc(ctx, desc, &args.d));

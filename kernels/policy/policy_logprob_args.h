@@ -57,6 +57,8 @@ typedef struct merit_policy_logprob_merge_args {
     merit_policy_logprob_merge_io io;
     int32_t tiles; // segments of every rank but the last
     int32_t last_tiles; // of that one
+    int64_t shard_step, segment_step; // bytes from rank to rank
+    const int64_t *sizes; // gathered messages: logits of rank 0, shard_step apart; NULL: see tiles
 } merit_policy_logprob_merge_args;
 
 typedef struct merit_policy_logprob_backward_args {

@@ -2,6 +2,7 @@
 #ifndef MERIT_POLICY_LOGPROB_MERGE_H
 #define MERIT_POLICY_LOGPROB_MERGE_H
 
+#include "../core/gathered.h"
 #include "policy_logprob_row.h"
 
 // Of one rank, tile being its number.
@@ -18,15 +19,26 @@ merit_logprob_sums_of_shard(const merit_policy_logprob_shard *shard, int32_t p)
     return s;
 }
 
+MERIT_HD static inline const merit_policy_logprob_shard *
+merit_logprob_shard_at(const merit_policy_logprob_merge_args *args, int64_t t, int32_t p)
+{
+    return (const merit_policy_logprob_shard *)merit_gathered_at(args->io.shards, args->shard_step,
+                                                                 p) +
+           t;
+}
+
 // The segments of rank p in row t.
 MERIT_HD static inline void merit_logprob_push_segments(const merit_policy_logprob_merge_args *args,
                                                         int64_t t, int32_t p,
                                                         merit_logprob_stack *stack)
 {
-    const int32_t tiles = p == args->d.num_shards - 1 ? args->last_tiles : args->tiles;
+    int64_t tiles = p == args->d.num_shards - 1 ? args->last_tiles : args->tiles;
+    if (args->sizes != NULL) tiles = merit_gathered_tiles(args->sizes, args->shard_step, p);
     const merit_policy_logprob_segment *const segments =
-        args->io.segments + p * args->d.num_tokens * args->tiles + t * tiles;
-    for (int32_t i = 0; i < tiles; i++) {
+        (const merit_policy_logprob_segment *)merit_gathered_at(args->io.segments,
+                                                                args->segment_step, p) +
+        t * tiles;
+    for (int64_t i = 0; i < tiles; i++) {
         merit_logprob_segment s;
         s.max = segments[i].max;
         s.sum = segments[i].sum;
@@ -66,8 +78,7 @@ MERIT_HD static inline void merit_logprob_merge_row(const merit_policy_logprob_m
     merit_logprob_stack stack = merit_logprob_stack_empty(row.factor);
     float x = -m_inf32();
     for (int32_t p = 0; p < args->d.num_shards && merit_logprob_row_is_read(&row); p++) {
-        const merit_policy_logprob_shard *const shard =
-            &args->io.shards[p * args->d.num_tokens + t];
+        const merit_policy_logprob_shard *const shard = merit_logprob_shard_at(args, t, p);
         const float target = shard->target;
         x = (target > x) | m_is_nan32(target) ? target
                                               : x; // chosen, not jumped to: any rank may have it
@@ -79,7 +90,7 @@ MERIT_HD static inline void merit_logprob_merge_row(const merit_policy_logprob_m
     }
     const merit_logprob_sums all = merit_logprob_stack_finish(&stack);
     const int32_t argmax =
-        all.max > -m_inf32() ? args->io.shards[all.tile * args->d.num_tokens + t].argmax : -1;
+        all.max > -m_inf32() ? merit_logprob_shard_at(args, t, all.tile)->argmax : -1;
     const merit_logprob_results r = merit_logprob_row_finish(&row, &all, &all, argmax, x);
     merit_logprob_row_write(whole, t, &r);
 }

@@ -27,11 +27,16 @@ static void finish_block(const merit_score_finish_args *args, tree *t, int64_t f
     const int64_t columns = score_finish_columns(args);
     const int64_t entries = args->d.num_positions * columns;
     t->depth = 0;
-    for (int64_t tile = 0; tile < args->d.num_tiles; tile++) {
-        memcpy(t->level[t->depth++], args->io.tile_sums + tile * entries + first,
-               (size_t)count * sizeof(double));
-        for (int64_t bits = tile; (bits & 1) != 0; bits >>= 1) {
-            add_level(t, count);
+    int64_t number = 0; // of the tile among those of all ranks
+    for (int32_t rank = 0; rank < args->num_ranks; rank++) {
+        const int64_t tiles = score_finish_tiles(args, rank);
+        const double *const part = score_finish_part(args, rank);
+        for (int64_t tile = 0; tile < tiles; tile++, number++) {
+            memcpy(t->level[t->depth++], part + tile * entries + first,
+                   (size_t)count * sizeof(double));
+            for (int64_t bits = number; (bits & 1) != 0; bits >>= 1) {
+                add_level(t, count);
+            }
         }
     }
     while (t->depth > 1) {

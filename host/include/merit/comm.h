@@ -1,5 +1,5 @@
-// The communicator of the operations that cross ranks (comm_folds.h): the bits of one process, whatever
-// the number of ranks.
+// The communicator of the operations that cross ranks (comm_folds.h, comm_shards.h): the bits of one
+// process, whatever the number of ranks.
 #ifndef MERIT_COMM_H
 #define MERIT_COMM_H
 

@@ -9,6 +9,7 @@
 #include "advantage.h"
 #include "comm.h"
 #include "comm_folds.h"
+#include "comm_shards.h"
 #include "context.h"
 #include "dominance.h"
 #include "dominance_quantile.h"
