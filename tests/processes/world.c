@@ -94,6 +94,18 @@ void world_read(world *w, void *host, const void *block, size_t bytes)
     if (bytes > 0) memcpy(host, block, bytes);
 }
 
+void world_expect_same(world *w, const char *what, const void *actual, const void *expected,
+                       size_t bytes)
+{
+    void *const a = malloc(bytes + 1), *const e = malloc(bytes + 1);
+    if (a == NULL || e == NULL) abort();
+    world_read(w, a, actual, bytes);
+    world_read(w, e, expected, bytes);
+    world_expect_bits(w, what, a, e, bytes);
+    free(a);
+    free(e);
+}
+
 void *world_room(world *w, size_t bytes)
 {
     world_block *const block = malloc(sizeof *block);

@@ -51,6 +51,9 @@ int world_expect_ok(world *w, merit_status status);
 void world_expect_status(world *w, merit_status status, merit_status expected, const char *word);
 void world_expect_bits(world *w, const char *what, const void *actual, const void *expected,
                        size_t bytes);
+// Two arrays of the context.
+void world_expect_same(world *w, const char *what, const void *actual, const void *expected,
+                       size_t bytes);
 
 // Memory of the context, until world_release. world_copy takes it from host memory, NULL gives NULL;
 // world_workspace is initialized.

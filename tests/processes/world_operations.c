@@ -4,6 +4,9 @@
 const world_operation world_operations[] = {
     {"gather", 5, 0, operation_gather},
     {"comm_fold_moments", 15, 1, operation_fold_moments},
+    {"comm_policy_logprob", 6, 0, operation_policy_logprob},
+    {"comm_score", 6, 0, operation_score},
+    {"comm_score_gradients", 6, 0, operation_score_gradients},
 };
 
 const int world_num_operations = (int)(sizeof world_operations / sizeof world_operations[0]);

@@ -6,5 +6,8 @@
 
 void operation_gather(world *w, int variant);
 void operation_fold_moments(world *w, int variant);
+void operation_policy_logprob(world *w, int variant);
+void operation_score(world *w, int variant);
+void operation_score_gradients(world *w, int variant);
 
 #endif
