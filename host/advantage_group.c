@@ -137,10 +137,16 @@ static merit_status check_arrays(merit_context *ctx, const merit_advantage_group
     MERIT_REQUIRE(ctx,
                   io->advantages != NULL || io->keep != NULL || io->group_count != NULL ||
                       io->group_mean != NULL || io->group_scale != NULL || io->group_min != NULL ||
-                      io->group_max != NULL || io->group_flags != NULL || io->batch_moments != NULL,
+                      io->group_max != NULL || io->group_flags != NULL ||
+                      io->batch_moments != NULL || io->group_moments != NULL ||
+                      io->tile_moments != NULL,
                   "advantages is NULL and so is every other output");
-    MERIT_REQUIRE(ctx, io->batch_moments == NULL || needs_batch(d),
-                  "batch_moments is given, expected batch_record 1 or a BATCH level with it");
+    const char *const record = io->batch_moments != NULL   ? "batch_moments"
+                               : io->group_moments != NULL ? "group_moments"
+                               : io->tile_moments != NULL  ? "tile_moments"
+                                                           : NULL;
+    MERIT_REQUIRE(ctx, record == NULL || needs_batch(d),
+                  "%s is given, expected batch_record 1 or a BATCH level with it", record);
     MERIT_REQUIRE(ctx, !takes_given(d) || io->moments != NULL,
                   "moments is NULL, but a level is GIVEN");
     const int has_baseline = io->baseline != NULL || io->baseline_per_group != NULL;
@@ -204,6 +210,9 @@ static merit_status check_overlap(merit_context *ctx, const merit_advantage_grou
         {io->group_max, groups * sets * 8, "group_max", 1},
         {io->group_flags, groups * sets, "group_flags", 1},
         {io->batch_moments, sets * sizeof(merit_moments), "batch_moments", 1},
+        {io->group_moments, groups * sets * sizeof(merit_moments), "group_moments", 1},
+        {io->tile_moments, (groups + 2047) / 2048 * sets * sizeof(merit_moments), "tile_moments",
+         1},
         {io->diagnostics, sizeof(merit_diagnostics), "diagnostics", 1},
         {io->mask, rows, "mask", 0},
         {io->stats_mask, rows, "stats_mask", 0},

@@ -1,7 +1,7 @@
 // merit_comm_fold_moments: batch statistics over ranks.
 #include <string.h>
 
-#include "../kernels/core/moments_tree.h"
+#include "../kernels/core/moments_cpu.h"
 #include "comm_gather.h"
 
 static const merit_comm_fold_moments_desc defaults = {.struct_size = sizeof defaults,

@@ -168,6 +168,7 @@ TK_TEST(advantage_group, levels_that_a_center_or_scale_does_not_have_are_rejecte
 
 TK_TEST(advantage_group, arrays_that_are_missing_or_do_not_belong_are_rejected)
 {
+    static merit_moments io_moments;
     REJECT(0, "rewards is NULL", c.io.rewards = NULL);
     REJECT(0, "advantages is NULL", c.outputs = 0);
     REJECT(0, "moments is NULL", c.d.center_level = MERIT_LEVEL_GIVEN);
@@ -187,6 +188,18 @@ TK_TEST(advantage_group, arrays_that_are_missing_or_do_not_belong_are_rejected)
     REJECT(0, "add_index is given without add", c.io.add_index = indices);
     REJECT(0, "num_add is -1", c.io.num_add = -1);
     REJECT(0, "num_add is 11|12", c.io.num_add = 11, c.io.add = ones);
+    static const char *const records[] = {"batch_moments", "group_moments", "tile_moments"};
+    for (int i = 0; i < 3; i++) {
+        ag_case c = valid_case();
+        merit_advantage_group_io io = {.struct_size = sizeof io, .rewards = rewards};
+        merit_moments *const out[] = {&io_moments, NULL, NULL};
+        io.batch_moments = out[i % 3], io.group_moments = out[(i + 2) % 3];
+        io.tile_moments = out[(i + 1) % 3];
+        char words[64];
+        snprintf(words, sizeof words, "%s is given|batch_record 1", records[i]);
+        tk_expect_rejected(tk->ctx, merit_advantage_group(tk->ctx, &c.d, &io, NULL, 0, NULL),
+                           MERIT_STATUS_INVALID_ARGUMENT, words);
+    }
 }
 
 TK_TEST(advantage_group, a_workspace_that_is_too_small_is_rejected)
@@ -219,14 +232,18 @@ TK_TEST(advantage_group, overlapping_arrays_are_rejected)
     } rows[] = {
 #define PAIR(a, b) \
     {offsetof(merit_advantage_group_io, a), offsetof(merit_advantage_group_io, b), #a "|" #b}
-        PAIR(advantages, keep),        PAIR(advantages, group_mean), PAIR(keep, group_flags),
-        PAIR(group_mean, group_scale), PAIR(group_min, group_max),   PAIR(group_count, diagnostics),
-        PAIR(advantages, mask),        PAIR(keep, stats_mask),       PAIR(advantages, weights),
-        PAIR(advantages, add),         PAIR(group_mean, rewards),    PAIR(advantages, diagnostics)};
+        PAIR(advantages, keep),           PAIR(advantages, group_mean),
+        PAIR(keep, group_flags),          PAIR(group_mean, group_scale),
+        PAIR(group_min, group_max),       PAIR(group_count, diagnostics),
+        PAIR(advantages, mask),           PAIR(keep, stats_mask),
+        PAIR(advantages, weights),        PAIR(advantages, add),
+        PAIR(group_mean, rewards),        PAIR(advantages, diagnostics),
+        PAIR(group_moments, tile_moments)};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         ag_case c = valid_case();
         merit_advantage_group_io io = {.struct_size = sizeof io};
         io.rewards = rewards, io.advantages = other;
+        c.d.batch_record = 1;
         double *const shared = area;
         memcpy((char *)&io + rows[i].from, &shared, sizeof shared);
         memcpy((char *)&io + rows[i].to, &shared, sizeof shared);

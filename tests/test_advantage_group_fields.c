@@ -200,5 +200,5 @@ TK_TEST(advantage_group, every_field_has_a_row)
 {
     (void)tk;
     cr_expect_eq(sizeof(merit_advantage_group_desc), 208);
-    cr_expect_eq(sizeof(merit_advantage_group_io), 176);
+    cr_expect_eq(sizeof(merit_advantage_group_io), 192);
 }

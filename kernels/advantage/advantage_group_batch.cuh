@@ -3,7 +3,7 @@
 #ifndef MERIT_ADVANTAGE_GROUP_BATCH_CUH
 #define MERIT_ADVANTAGE_GROUP_BATCH_CUH
 
-#include "../core/team.cuh"
+#include "../core/records.cuh"
 #include "advantage_group.h"
 
 namespace
@@ -32,25 +32,24 @@ struct MergePartials {
     }
 };
 
-// Folds one tile of 2048 groups in every set, in place: lanes in rising order, then the lane tree.
+// Folds one tile of 2048 groups in every set, in place.
 MERIT_DEVICE void fold_group_tile(const Args &a, int64_t tile, int64_t tiles)
 {
     const int64_t groups = a.d.groups.num_groups;
     const int64_t first = tile * kTile;
     const int64_t count = groups - first < kTile ? groups - first : kTile;
-    const int64_t lanes = count < kLanes ? count : kLanes;
     for (int32_t set = 0; set < a.num_sets; set++) {
         merit_advantage_record *const records = a.group_records + set * groups + first;
-        if ((int64_t)threadIdx.x < lanes) {
-            merit_advantage_record lane = records[threadIdx.x];
-            for (int64_t g = threadIdx.x + kLanes; g < count; g += kLanes) {
-                lane = merit_advantage_record_merge(lane, records[g]);
-            }
-            records[threadIdx.x] = lane;
+        for (int64_t g = threadIdx.x; a.io.group_moments != NULL && g < count; g += kLanes) {
+            a.io.group_moments[(first + g) * a.num_sets + set] =
+                merit_moments_output(records[g].moments);
         }
-        __syncthreads(); // the lanes, before the tree reads them
-        block_fold_records(records, lanes, MergeRecords());
-        if (threadIdx.x == 0) a.tile_records[set * tiles + tile] = records[0];
+        block_fold_tile(records, count, MergeRecords(), [&](int64_t g) { return records[g]; });
+        if (threadIdx.x != 0) continue;
+        a.tile_records[set * tiles + tile] = records[0];
+        if (a.io.tile_moments != NULL) {
+            a.io.tile_moments[tile * a.num_sets + set] = merit_moments_output(records[0].moments);
+        }
     }
 }
 
@@ -62,7 +61,7 @@ MERIT_DEVICE void fold_batch(const Args &a, int64_t tiles)
         if (threadIdx.x == 0) {
             a.batch_records[set] = records[0];
             if (a.io.batch_moments != NULL) {
-                a.io.batch_moments[set] = merit_advantage_batch_output(&records[0]);
+                a.io.batch_moments[set] = merit_moments_output(records[0].moments);
             }
         }
     }

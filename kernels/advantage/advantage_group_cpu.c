@@ -1,6 +1,7 @@
 // advantage_group, CPU. Threads own ranges of groups. Small dense groups without special options take
 // the vector path of advantage_group_dense_cpu.h, all others the passes of advantage_group_passes_cpu.h.
 #include "../backend.h"
+#include "../core/moments_cpu.h"
 #include "../core/parallel.h"
 #include "advantage_group.h"
 #include "advantage_group_dense_cpu.h"
@@ -160,28 +161,31 @@ static void run_outside(const merit_advantage_group_args *a)
 
 // Batch -------------------------------------------------------------------------------------------
 
-// Records of one tile of 2048 groups: lanes in rising order, then the lane tree.
+// Tiles of 2048 groups in each set. Counts of values that are not 0 are exact in any order.
 static void fold_tiles(void *state, int64_t begin, int64_t end)
 {
     const merit_advantage_group_args *const a = state;
     const int64_t groups = a->d.groups.num_groups;
     const int64_t tiles = (groups + MERIT_TILE - 1) / MERIT_TILE;
     for (int64_t item = begin; item < end; item++) {
-        const merit_advantage_record *const records = &a->group_records[item / tiles * groups];
+        const int64_t set = item / tiles;
         const int64_t first = item % tiles * MERIT_TILE;
-        merit_advantage_record lanes[MERIT_LANES];
-        for (int lane = 0; lane < MERIT_LANES; lane++) {
-            lanes[lane] = merit_advantage_record_empty();
-            for (int64_t g = first + lane; g < first + MERIT_TILE && g < groups; g += MERIT_LANES) {
-                lanes[lane] = merit_advantage_record_merge(lanes[lane], records[g]);
-            }
+        const int count = (int)(groups - first < MERIT_TILE ? groups - first : MERIT_TILE);
+        const merit_advantage_record *const records = &a->group_records[set * groups + first];
+        merit_advantage_record *const out = &a->tile_records[item];
+        out->moments = merit_moments_fold_tile(&records->moments, sizeof *records, count);
+        out->nonzero = 0.0;
+        for (int i = 0; i < count; i++) {
+            out->nonzero += records[i].nonzero;
         }
-        for (int width = MERIT_LANES / 2; width >= 1; width /= 2) {
-            for (int i = 0; i < width; i++) {
-                lanes[i] = merit_advantage_record_merge(lanes[2 * i], lanes[2 * i + 1]);
-            }
+        if (a->io.tile_moments != NULL) {
+            a->io.tile_moments[item % tiles * a->num_sets + set] =
+                merit_moments_output(out->moments);
         }
-        a->tile_records[item] = lanes[0];
+        for (int i = 0; i < count && a->io.group_moments != NULL; i++) {
+            a->io.group_moments[(first + i) * a->num_sets + set] =
+                merit_moments_output(records[i].moments);
+        }
     }
 }
 
@@ -190,16 +194,17 @@ static void fold_batch(const merit_advantage_group_args *a, int num_threads)
     const int64_t tiles = (a->d.groups.num_groups + MERIT_TILE - 1) / MERIT_TILE;
     merit_parallel_ranges(num_threads, tiles * a->num_sets, 1, fold_tiles, (void *)a);
     for (int32_t set = 0; set < a->num_sets; set++) {
-        merit_advantage_tiles folded;
-        folded.count = 0;
+        merit_advantage_record *const out = &a->batch_records[set];
+        merit_moments_tree tree;
+        tree.count = 0;
+        out->nonzero = 0.0;
         for (int64_t tile = 0; tile < tiles; tile++) {
-            merit_advantage_partial p = merit_advantage_partial_empty();
-            p.record = a->tile_records[set * tiles + tile];
-            merit_advantage_tiles_push(&folded, p);
+            merit_moments_tree_push(&tree, a->tile_records[set * tiles + tile].moments);
+            out->nonzero += a->tile_records[set * tiles + tile].nonzero;
         }
-        a->batch_records[set] = merit_advantage_tiles_finish(&folded).record;
+        out->moments = merit_moments_tree_finish(&tree);
         if (a->io.batch_moments != NULL) {
-            a->io.batch_moments[set] = merit_advantage_batch_output(&a->batch_records[set]);
+            a->io.batch_moments[set] = merit_moments_output(out->moments);
         }
     }
 }

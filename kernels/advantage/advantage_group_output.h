@@ -161,18 +161,6 @@ MERIT_HD static inline void merit_advantage_write_nan(const merit_advantage_grou
     }
 }
 
-// batch_moments of a folded record: an empty population has no mean or range.
-MERIT_HD static inline merit_moments merit_advantage_batch_output(const merit_advantage_record *r)
-{
-    merit_moments m = r->moments;
-    const int empty = m.count == 0.0;
-    m.mean = empty ? m_nan64() : m_canonical64(m.mean);
-    m.m2 = m_canonical64(m.m2);
-    m.min = empty ? m_nan64() : m_canonical64(m.min);
-    m.max = empty ? m_nan64() : m_canonical64(m.max);
-    return m;
-}
-
 // The group_* outputs of a group that was not refused. `saw` of all its members.
 MERIT_HD static inline void merit_advantage_write_group(const merit_advantage_group_args *a,
                                                         int64_t group, int32_t set, int64_t size,

@@ -44,4 +44,15 @@ MERIT_HD static inline merit_moments merit_moments_merge(merit_moments a, merit_
     return r;
 }
 
+// A record as an operation writes it: an empty population has no mean or range.
+MERIT_HD static inline merit_moments merit_moments_output(merit_moments m)
+{
+    const int empty = m.count == 0.0;
+    m.mean = empty ? m_nan64() : m_canonical64(m.mean);
+    m.m2 = m_canonical64(m.m2);
+    m.min = empty ? m_nan64() : m_canonical64(m.min);
+    m.max = empty ? m_nan64() : m_canonical64(m.max);
+    return m;
+}
+
 #endif

@@ -22,8 +22,8 @@ class Degenerate:
             tensors["in." + key] = Tensor(dtype, values)
         if advantages is not None:
             tensors["out.advantages"] = Tensor("F32", advantages)
-        for key, (dtype, values) in (outputs or {}).items():
-            tensors["out." + key] = Tensor(dtype, values)
+        for key, (dtype, values, *shape) in (outputs or {}).items():
+            tensors["out." + key] = Tensor(dtype, values, *shape)
         for key, value in (counters or {}).items():
             tensors["out.diagnostics." + key] = Tensor("U64", [value])
         self.golden.case(FOLDER, name, OP, desc or {}, tensors, note, preset=preset)
@@ -125,7 +125,9 @@ def statistics(d):
             {"center_level": "given", "scale_level": "given", "ddof": 0, "eps": 0.0, **groups(3)},
             {"moments": ("F64", [10.0, 5.0, 40.0, 0.0, 9.0])})
     d.write("batch_record", "the record of all members", [1.0, 2.0, 3.0, 6.0], None,
-            {"batch_record": True, **groups(2)}, outputs={"batch_moments": ("F64", [4.0, 3.0, 14.0, 1.0, 6.0])})
+            {"batch_record": True, **groups(2)},
+            outputs={"batch_moments": ("F64", [4.0, 3.0, 14.0, 1.0, 6.0]), "tile_moments": ("F64", [4.0, 3.0, 14.0, 1.0, 6.0], (1, 5)),
+                     "group_moments": ("F64", [2.0, 1.5, 0.5, 1.0, 2.0, 2.0, 4.5, 4.5, 3.0, 6.0], (2, 5))})
     d.write("negative_zero", "-0 counts as 0", [-0.0, 0.0, -0.0], [0.0, 0.0, 0.0], groups(3),
             outputs={"keep": ("U8", [0, 0, 0])})
     d.write("largest_floats", "binary64 does not overflow", [3.4028234663852886e38, -3.4028234663852886e38],

@@ -312,10 +312,8 @@ static void write_group(oracle_call *call, int64_t set, int64_t n)
     out->scale_limits[i] = (double)(g->scale_error + 0x1p-52L * fabsl(g->scale));
 }
 
-static void write_batch(oracle_call *call, int64_t set, const oracle_stats *s)
+static void write_moments(double *record, double *limits, const oracle_stats *s)
 {
-    double *const record = call->out->batch + 5 * set, *const limits =
-                                                           call->out->batch_limits + 5 * set;
     const real mean_error = s->u_error + ORACLE_ROUNDING * s->size;
     record[0] = (double)s->count;
     record[1] = s->count > 0 ? (double)s->mean : NAN;
@@ -340,8 +338,17 @@ static void solve_set(oracle_call *call, int64_t set)
         given.count = m->count, given.mean = m->mean, given.m2 = m->m2;
         given.min = m->min, given.max = m->max, given.size = fabsl((real)m->mean);
     }
-    write_batch(call, set, &batch);
+    advantage_oracle *const out = call->out;
+    write_moments(out->batch + 5 * set, out->batch_limits + 5 * set, &batch);
+    for (int64_t tile = 0; tile < out->num_tiles; tile++) {
+        const int64_t left = N - tile * 2048, at = 5 * (tile * out->num_sets + set);
+        const oracle_stats stats = oracle_batch(groups + tile * 2048, left < 2048 ? left : 2048);
+        write_moments(out->tile_moments + at, out->tile_moments_limits + at, &stats);
+    }
     for (int64_t n = 0; n < N; n++) {
+        const int64_t at = 5 * (n * out->num_sets + set);
+        const oracle_stats stats = oracle_batch(groups + n, 1);
+        write_moments(out->group_moments + at, out->group_moments_limits + at, &stats);
         if (groups[n].size >= 0) oracle_group_apply(&groups[n], &batch, &given);
         write_group(call, set, n);
     }
@@ -373,6 +380,11 @@ static advantage_oracle *allocate(int64_t values, int64_t records, int64_t sets)
     }
     out->batch = zeros(5 * sets, sizeof(double));
     out->batch_limits = zeros(5 * sets, sizeof(double));
+    out->group_moments = zeros(5 * records, sizeof(double));
+    out->group_moments_limits = zeros(5 * records, sizeof(double));
+    out->num_tiles = (records / (sets > 0 ? sets : 1) + 2047) / 2048;
+    out->tile_moments = zeros(5 * out->num_tiles * sets, sizeof(double));
+    out->tile_moments_limits = zeros(5 * out->num_tiles * sets, sizeof(double));
     return out;
 }
 
@@ -381,8 +393,9 @@ void advantage_oracle_free(advantage_oracle *out)
     free(out->advantages), free(out->limits), free(out->keep), free(out->written);
     free(out->group_count), free(out->group_flags), free(out->group_mean), free(out->group_scale);
     free(out->group_min), free(out->group_max), free(out->mean_limits), free(out->scale_limits);
-    free(out->unsure_flags), free(out->range_limits), free(out->batch), free(out->batch_limits),
-        free(out);
+    free(out->unsure_flags), free(out->range_limits), free(out->batch), free(out->batch_limits);
+    free(out->group_moments), free(out->group_moments_limits);
+    free(out->tile_moments), free(out->tile_moments_limits), free(out);
 }
 
 advantage_oracle *advantage_oracle_run(const merit_advantage_group_desc *d,

@@ -18,6 +18,9 @@ typedef struct advantage_oracle {
     double *group_mean, *group_scale, *group_min, *group_max; // [num_records]
     double *mean_limits, *scale_limits, *range_limits; // [num_records]
     double *batch, *batch_limits; // [num_sets][5]: count, mean, m2, min, max
+    double *group_moments, *group_moments_limits; // [num_records][5]
+    double *tile_moments, *tile_moments_limits; // [num_tiles, num_sets][5]: of 2048 groups
+    int64_t num_tiles;
     double counters[MERIT_NUM_COUNTERS];
     int is_empty; // R = 0 or N = 0: nothing is written
     int64_t undecided; // elements with an infinite limit

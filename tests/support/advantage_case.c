@@ -121,6 +121,7 @@ ag_result ag_run_on(tk_fixture *tk, merit_context *ctx, const ag_case *c)
     ag_result r = {.num_sets = s->columns == MERIT_COLUMNS_COMBINE_FIRST ? 1 : K};
     r.num_values = s->columns == MERIT_COLUMNS_SEPARATE ? R * K : R;
     r.num_records = s->groups.num_groups * r.num_sets;
+    r.num_tiles = (s->groups.num_groups + 2047) / 2048 * r.num_sets;
     const size_t bytes = ag_dtype_bytes(s->advantage_dtype);
     move_inputs(tk, c, &d, &io);
     io.advantages = c->in_place ? (void *)(uintptr_t)io.rewards
@@ -135,6 +136,8 @@ ag_result ag_run_on(tk_fixture *tk, merit_context *ctx, const ag_case *c)
     if (d.batch_record || d.center_level == MERIT_LEVEL_BATCH ||
         d.scale_level == MERIT_LEVEL_BATCH) {
         io.batch_moments = output(tk, c, AG_BATCH, r.num_sets, sizeof(merit_moments));
+        io.group_moments = output(tk, c, AG_BATCH, r.num_records, sizeof(merit_moments));
+        io.tile_moments = output(tk, c, AG_BATCH, r.num_tiles, sizeof(merit_moments));
     }
     if (c->outputs & AG_DIAGNOSTICS) {
         io.diagnostics = tk_inout(tk, &r.diagnostics, 1, sizeof r.diagnostics);
@@ -157,6 +160,8 @@ ag_result ag_run_on(tk_fixture *tk, merit_context *ctx, const ag_case *c)
     r.group_max = read_back(tk, io.group_max, r.num_records, sizeof(double));
     r.group_flags = read_back(tk, io.group_flags, r.num_records, 1);
     r.batch = read_back(tk, io.batch_moments, r.num_sets, sizeof(merit_moments));
+    r.groups = read_back(tk, io.group_moments, r.num_records, sizeof(merit_moments));
+    r.tiles = read_back(tk, io.tile_moments, r.num_tiles, sizeof(merit_moments));
     if (io.diagnostics != NULL)
         tk_read(tk, io.diagnostics, &r.diagnostics, 1, sizeof r.diagnostics);
     tk_release(tk);
@@ -173,7 +178,7 @@ void ag_free(ag_result *r)
 {
     free(r->advantages), free(r->values), free(r->keep), free(r->group_count);
     free(r->group_mean), free(r->group_scale), free(r->group_min), free(r->group_max);
-    free(r->group_flags), free(r->batch);
+    free(r->group_flags), free(r->batch), free(r->groups), free(r->tiles);
     memset(r, 0, sizeof *r);
 }
 
@@ -241,6 +246,10 @@ static void expect_records(const ag_result *r, const advantage_oracle *o)
     if (r->group_max != NULL) tk_expect_within(r->group_max, o->group_max, o->range_limits, n);
     if (r->batch != NULL) {
         tk_expect_within((const double *)r->batch, o->batch, o->batch_limits, 5 * r->num_sets);
+        tk_expect_within((const double *)r->groups, o->group_moments, o->group_moments_limits,
+                         5 * r->num_records);
+        tk_expect_within((const double *)r->tiles, o->tile_moments, o->tile_moments_limits,
+                         5 * r->num_tiles);
     }
 }
 
@@ -259,8 +268,10 @@ void ag_expect_oracle(const ag_case *c, const ag_result *r)
     expect_values(c, r, o);
     if (!o->is_empty) expect_records(r, o);
     if (o->is_empty && r->batch != NULL) {
-        TK_EXPECT(tk_untouched(r->batch, r->num_sets, sizeof *r->batch),
-                  "batch_moments is written");
+        TK_EXPECT(tk_untouched(r->batch, r->num_sets, sizeof *r->batch) &&
+                      tk_untouched(r->groups, r->num_records, sizeof *r->groups) &&
+                      tk_untouched(r->tiles, r->num_tiles, sizeof *r->tiles),
+                  "moments are written");
     }
     if (c->outputs & AG_DIAGNOSTICS) expect_counters(r, o);
     advantage_oracle_free(o);
@@ -284,6 +295,8 @@ void ag_expect_untouched_at(const char *file, int line, const ag_case *c, const 
         {"group_max", r->group_max, r->num_records, sizeof(double)},
         {"group_flags", r->group_flags, r->num_records, 1},
         {"batch_moments", r->batch, r->num_sets, sizeof(merit_moments)},
+        {"group_moments", r->groups, r->num_records, sizeof(merit_moments)},
+        {"tile_moments", r->tiles, r->num_tiles, sizeof(merit_moments)},
     };
     for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
         if (outputs[i].array == NULL) continue;

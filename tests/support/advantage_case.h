@@ -16,7 +16,7 @@ enum {
     AG_MIN = 32,
     AG_MAX = 64,
     AG_FLAGS = 128,
-    AG_BATCH = 256, // only with batch_record or a BATCH level
+    AG_BATCH = 256, // batch_, group_ and tile_moments: only with batch_record or a BATCH level
     AG_DIAGNOSTICS = 512,
     AG_ALL = 1023
 };
@@ -37,13 +37,14 @@ typedef struct ag_case {
 typedef struct ag_result {
     merit_status status;
     int64_t num_values, num_records, num_sets;
+    int64_t num_tiles; // records of 2048 groups
     void *advantages; // [num_values] advantage_dtype
     double *values; // [num_values] widened
     uint8_t *keep; // [num_values]
     int32_t *group_count; // [num_records]
     double *group_mean, *group_scale, *group_min, *group_max; // [num_records]
     uint8_t *group_flags; // [num_records]
-    merit_moments *batch; // [num_sets]
+    merit_moments *batch, *groups, *tiles; // [num_sets], [num_records], [num_tiles]
     merit_diagnostics diagnostics;
 } ag_result;
 

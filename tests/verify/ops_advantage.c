@@ -102,7 +102,7 @@ static const field advantage_group_fields[] = {
     FIELD_OF(group_desc, BOOL, batch_record),
     {0}};
 
-// S: sets of statistics. P: advantages of a row. J: rows of add.
+// S: sets of statistics. T: tiles of 2048 groups. P: advantages of a row. J: rows of add.
 static const case_size advantage_group_sizes[] = {
     {'R', FIELD_I64, "num_rows", offsetof(group_desc, num_rows)},
     {'K', FIELD_I32, "num_columns", offsetof(group_desc, num_columns)},
@@ -116,6 +116,7 @@ static void derive_group_sizes(const void *desc, case_sizes sizes)
     const group_desc *const d = desc;
     const int64_t k = sizes['K' - 'A'];
     sizes['S' - 'A'] = d->columns == MERIT_COLUMNS_COMBINE_FIRST ? 1 : k;
+    sizes['T' - 'A'] = (d->groups.num_groups + 2047) / 2048;
     sizes['P' - 'A'] = d->columns == MERIT_COLUMNS_SEPARATE ? k : 1;
 }
 
@@ -165,6 +166,8 @@ static const case_array advantage_group_arrays[] = {
     {OUT(group_max, CASE_F64, "N S?")},
     {OUT(group_flags, CASE_U8, "N S?")},
     {OUT(batch_moments, CASE_F64, "S? 5"), .allowed = takes_batch_moments},
+    {OUT(group_moments, CASE_F64, "N S? 5"), .allowed = takes_batch_moments},
+    {OUT(tile_moments, CASE_F64, "T S? 5"), .allowed = takes_batch_moments},
     {0}};
 
 #undef IN

@@ -132,7 +132,9 @@ typedef struct merit_advantage_group_desc {
     float low, high; // clip of the advantage before gain; default -inf, inf
     float gain; // default 1
     int32_t expected_size; // members a group should have; 0 = any; default 0
-    int32_t batch_record; // 1: io.batch_moments may be given; a BATCH level implies it; default 0
+    int32_t
+        batch_record; // 1: io.batch_, group_ and tile_moments may be given, as with a BATCH level;
+        // default 0
 } merit_advantage_group_desc;
 
 typedef struct merit_advantage_group_io {
@@ -159,6 +161,9 @@ typedef struct merit_advantage_group_io {
     uint8_t *group_flags; // out  [N], NULL: merit_group_flag bits
     merit_moments *batch_moments; // out  [1] or [K], NULL: record of all V; see batch_record
     merit_diagnostics *diagnostics; // in/out, NULL
+    merit_moments *group_moments; // out  [N,1] or [N,K], NULL: of each group; see batch_record
+    merit_moments
+        *tile_moments; // out  [ceil(N/2048),1] or [.,K], NULL: of 2048 groups each; likewise
 } merit_advantage_group_io;
 
 // Fills *desc with the defaults, which are the preset "grpo". size is sizeof *desc as compiled.
@@ -195,7 +200,8 @@ MERIT_API merit_status merit_advantage_group_workspace(merit_context *ctx,
 // Empty group: nothing written but count 0, NaN statistics, the EMPTY flag. V empty with members in
 // mask: NaN. RANK, LEAVE_ONE_OUT_STD and LEAVE_ONE_OUT_LME take groups of at most 4096: larger ones
 // are NaN and counted (uniform size: rejected). group_* outputs of NORMALIZE_FIRST and SEPARATE
-// with K > 1 are [N,K]. Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant,
+// with K > 1 are [N,K]. batch_moments is the canonical fold of group_moments, in which no members in V
+// is count 0, NaN and m2 0; tile_moments are its parts by 2048 groups (merit_comm_fold_moments). Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant,
 // cpu_gpu_equal. Error: 0.51 ulp(A) + 2^-50 max|x| / d; SOFTMAX and LEAVE_ONE_OUT_LME 1 ulp. One
 // launch for groups up to 65536; BATCH levels one more (none for R <= 8192). Statuses:
 // INVALID_ARGUMENT (NULL where needed, unknown enum value, ddof not 0 or 1, eps < 0, low > high,
