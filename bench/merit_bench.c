@@ -26,6 +26,7 @@ static const bench_op *const ops[] = {
     &bench_policy_loss,
     &bench_policy_value_loss,
     &bench_policy_count,
+    &bench_comm_fold_moments,
     NULL,
 };
 

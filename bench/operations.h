@@ -7,6 +7,7 @@
 extern const bench_op bench_advantage_group;
 extern const bench_op bench_advantage_spread;
 extern const bench_op bench_group_index;
+extern const bench_op bench_comm_fold_moments;
 extern const bench_op bench_preference_list;
 extern const bench_op bench_preference_ordinal;
 extern const bench_op bench_dominance_pairwise;

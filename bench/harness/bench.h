@@ -89,6 +89,7 @@ struct bench_op {
     const char *model; // the bytes of work in words
     const bench_axis *axes; // ends with a NULL name
     const bench_sweep *sweeps; // ends with an empty first list
+    bool cpu_only; // no rows on CUDA
     bench_work (*work)(bench_point point);
 
     // Bytes of the arrays of a point, where they are more than what a call must move. NULL: as work says.

@@ -230,6 +230,7 @@ static bool check_point(point_run *run, char reason[BENCH_TEXT])
     const bool large = bench_set_bytes(&run->c) > LARGE_BYTES;
     for (int b = 0; b < here->count; b++) {
         const bool on_cpu = b < here->num_cpu;
+        if (run->c.point.op->cpu_only && !on_cpu) continue;
         int threads[3] = {1};
         const int count = on_cpu ? check_threads(run, b, threads) : 1;
         for (int t = 0; t < count; t++) {
@@ -319,13 +320,16 @@ static bool time_variant(point_run *run, const bench_variant *variant)
 
 static bool time_backend(point_run *run, const char *backend, int num_threads)
 {
+    const bool cuda = strcmp(backend, "cuda") == 0;
+    const bool elsewhere = cuda && run->c.point.op->cpu_only;
     const bench_variant *const variant = bench_variant_of(backend, num_threads);
-    if (variant != NULL) return time_variant(run, variant);
+    if (variant != NULL && !elsewhere) return time_variant(run, variant);
     bench_row row = run->row;
     snprintf(row.backend, sizeof row.backend, "%s", backend);
     row.num_threads = num_threads;
     snprintf(row.reason, sizeof row.reason, "this machine does not run %s", backend);
-    if (strcmp(backend, "cuda") == 0) bench_device_cuda(row.reason);
+    if (cuda) bench_device_cuda(row.reason);
+    if (elsewhere) snprintf(row.reason, sizeof row.reason, "its ranks are threads of the CPU");
     emit(run, &row, BENCH_SKIPPED);
     return true;
 }
