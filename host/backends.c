@@ -3,26 +3,26 @@
 
 #include "internal.h"
 
-#if defined(__x86_64__)
+extern const merit_backend merit_backend_cpu;
 extern const merit_backend merit_backend_cpu_v2;
 extern const merit_backend merit_backend_cpu_v3;
 extern const merit_backend merit_backend_cpu_v4;
-#else
-extern const merit_backend merit_backend_cpu;
-#endif
 #ifdef MERIT_HAVE_CUDA
 extern const merit_backend merit_backend_cuda;
 #endif
 
 static const merit_backend *const backends[] = {
-#if defined(__x86_64__)
-#ifndef MERIT_WITHOUT_V2
+#ifdef MERIT_HAVE_CPU
+    &merit_backend_cpu,
+#endif
+#ifdef MERIT_HAVE_CPU_V2
     &merit_backend_cpu_v2,
 #endif
+#ifdef MERIT_HAVE_CPU_V3
     &merit_backend_cpu_v3,
+#endif
+#ifdef MERIT_HAVE_CPU_V4
     &merit_backend_cpu_v4,
-#else
-    &merit_backend_cpu,
 #endif
 #ifdef MERIT_HAVE_CUDA
     &merit_backend_cuda,

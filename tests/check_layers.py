@@ -43,6 +43,7 @@ BANNED = [
     (r"kernels/(?!core/)", r"__[fd](add|sub|mul|div|ma|maf|rcp|sqrt|rsqrt)_r[nzud]\s*\(",
      "rounding intrinsics stand in core/ only"),
     (r"kernels/", r"atomic\w+\s*\(\s*\(?\s*(float|double|__half|__nv_bfloat16)", "a float atomic"),
+    (r"kernels/", r"(?<!defined\()__CUDA_ARCH", "what nvcc makes is checked for one architecture"),
     (r"kernels/(?!core/)", r"\basm\b", "assembly stands in core/ only, with a host twin"),
     (r"kernels/(?!core/parallel\.c)", r"#\s*pragma\s+omp", "threads come from core/parallel.h"),
     (r"kernels/", r"__activemask|__shfl(_up|_down|_xor)?\s*\(", "warp operations need a constant mask"),

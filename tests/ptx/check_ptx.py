@@ -4,10 +4,11 @@
 usage: check_ptx.py [--record | --loops] BUILD_DIR FILE.cu
   --record  write the figures into figures.txt      --loops  print a row for every loop
 
-PTX of compute_80 and 90: no approximate and no flushing instruction, every rounding to
+PTX: no approximate and no flushing instruction, every rounding to
 nearest, no float atomic; and the same instructions with -fmad=true as with -fmad=false. nvcc writes
 a bare `+ - *` on floats as an operation without .rn, or contracts it, only under -fmad=true: so
-equal means that no bare operator is left to a compiler's choice.
+equal means that no bare operator is left to a compiler's choice. One version of PTX stands for all:
+check_layers.py sees to it that no source tells architectures apart.
 ptxas: no spilled register. sm_90 code: no approximation but those that exact division and root start
 from; registers, local memory and slots per element as in figures.txt, or less.
 """
@@ -24,7 +25,6 @@ import figures
 import sass
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OTHER_VERSIONS = (80,)  # the oldest that the build compiles for; no source tells the newer ones from 90
 FORBIDDEN = [
     (r"\.approx\b", "approximate"),
     (r"\.ftz\b", "flushes denormals"),
@@ -150,13 +150,8 @@ def main():
         ptxas = run([*command, "-fmad=false", "-lineinfo", "-arch=sm_90", "-cubin", "-keep",
                      "-keep-dir", out, "-Xptxas", "-v", "-o", f"{out}/{stem}.cubin"], folder)
         run([*command, "-fmad=true", "-arch=sm_90", "-ptx", "-o", f"{out}/contracted.ptx"], folder)
-        for version in OTHER_VERSIONS:
-            run([*command, "-fmad=false", f"-arch=compute_{version}", "-ptx", "-o",
-                 f"{out}/{version}.ptx"], folder)
         exact = list(instructions(f"{out}/{stem}.ptx"))
         problems = check_ptx(exact, list(instructions(f"{out}/contracted.ptx"))) + check_spills(ptxas)
-        for version in OTHER_VERSIONS:
-            problems += forbidden(list(instructions(f"{out}/{version}.ptx")))
         kernels = sass.read_kernels(f"{out}/{stem}.cubin")
     for kernel in kernels:
         wrong = set(map(sass.forbidden, kernel.code)) - {""}

@@ -178,12 +178,12 @@ int main(void)
     static const shape shapes[] = {
         {"several states in a block", 21, 2, 5, 7, 1, 0, 0, 0, 0, 1},
         {"half a tile, wins", 9, 3, 16, 9, 0, 0, 0, 0, MERIT_DOMINANCE_ON_EMPTY_TOP_CYCLE, 1},
-        {"a tile", 3, 2, 31, 40, 2, 0, 0, MERIT_DOMINANCE_MODE_RULEBOOK,
+        {"a tile", 2, 2, 31, 19, 2, 0, 0, MERIT_DOMINANCE_MODE_RULEBOOK,
          MERIT_DOMINANCE_ON_EMPTY_MAXIMIN, MERIT_DOMINANCE_PICK_MAXIMIN},
         {"several tiles", 2, 2, 70, 6, 1, 0, 0, 0, 0, 1},
         {"several tiles, wins", 1, 1, 70, 6, 0, 0, 0, 0, MERIT_DOMINANCE_ON_EMPTY_TOP_CYCLE, 1},
-        {"rows sorted in the workspace", 7, 2, 20, 70, 1, 1, 0, 0, 0, 1},
-        {"every sample with every sample", 5, 1, 9, 33, 1, 1, 1, 0, 0, 1},
+        {"rows sorted in the workspace", 3, 2, 20, 70, 1, 1, 0, 0, 0, 1},
+        {"every sample with every sample", 2, 1, 9, 33, 1, 1, 1, 0, 0, 1},
         {"rows that fall", 5, 1, 9, 33, 1, 0, 1, 0, 0, 1},
     };
     merit_context_desc one, four;

@@ -154,8 +154,14 @@ static void compute(simt_warp_state &warp, const simt_wait &first)
     }
 }
 
-static void check_arrival(const simt_warp_state &warp, const simt_wait &wait, unsigned bit,
-                          int argument, int width)
+static bool is_width(int width)
+{
+    return width >= 1 && width <= SIMT_LANES && (width & (width - 1)) == 0;
+}
+
+// Names are looked up on failure only: this runs at every warp operation of every thread.
+[[noreturn]] static void refuse_arrival(const simt_warp_state &warp, const simt_wait &wait,
+                                        unsigned bit, int argument, int width)
 {
     const char *const name = simt_operation_name(wait.operation);
     const char *const file = simt_base_name(wait.file);
@@ -167,13 +173,19 @@ static void check_arrival(const simt_warp_state &warp, const simt_wait &wait, un
         simt_fail("%s, %s:%d: the mask 0x%08x names lanes that have returned (0x%08x)", name, file,
                   wait.line, wait.mask, wait.mask & warp.exited);
     }
-    if (width < 1 || width > SIMT_LANES || (width & (width - 1)) != 0) {
+    if (!is_width(width)) {
         simt_fail("%s, %s:%d: width is %d, expected 1, 2, 4, 8, 16 or 32", name, file, wait.line,
                   width);
     }
-    if (wait.operation != SIMT_SHFL && (argument < 0 || argument >= SIMT_LANES)) {
-        simt_fail("%s, %s:%d: the distance is %d, expected 0 to 31", name, file, wait.line,
-                  argument);
+    simt_fail("%s, %s:%d: the distance is %d, expected 0 to 31", name, file, wait.line, argument);
+}
+
+static void check_arrival(const simt_warp_state &warp, const simt_wait &wait, unsigned bit,
+                          int argument, int width)
+{
+    if ((wait.mask & bit) == 0 || (wait.mask & warp.exited) != 0 || !is_width(width) ||
+        (wait.operation != SIMT_SHFL && (argument < 0 || argument >= SIMT_LANES))) {
+        refuse_arrival(warp, wait, bit, argument, width);
     }
 }
 

@@ -10,12 +10,12 @@
 #include "simt.h"
 #include "simt_control.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SIMT_ASAN 1
+// SIMT_ASAN and SIMT_TSAN come from the build: these files are themselves not instrumented.
+#if defined(SIMT_ASAN)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(SIMT_TSAN) // these files are themselves not instrumented, so gcc does not tell
+#if defined(SIMT_TSAN)
 #include <sanitizer/tsan_interface.h>
 #endif
 #if !defined(SIMT_UCONTEXT) && !defined(__x86_64__)
