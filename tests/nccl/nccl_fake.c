@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../../host/internal.h"
+#include "../faults/fault_runtime.h"
 #include "../simt/simt_control.h"
 #include "nccl_processes.h"
 
@@ -205,6 +206,35 @@ static void create_wrongly(nccl_rank *r)
     world_expect_ok(w, call(r));
 }
 
+// Each allocation of a creation fails once; what was allocated before it is given back.
+static void create_without_memory(nccl_rank *r)
+{
+    world *const w = &r->world;
+    static const char *const sentences[] = {"no memory for a communicator over NCCL",
+                                            "no memory for a communicator of 1 ranks"};
+    for (int k = 1; k <= 2; k++) {
+        merit_comm *made = NULL;
+        fault_arm_allocations((uint64_t)k);
+        const merit_status status = merit_comm_create_nccl(r->nccl_comm, NULL, &made);
+        const int64_t live = fault_live_allocations();
+        fault_arm_allocations(0);
+        const char *const sentence = merit_context_last_error(NULL);
+        world_expect(w,
+                     status == MERIT_STATUS_OUT_OF_MEMORY && made == NULL &&
+                         strstr(sentence, sentences[k - 1]) != NULL,
+                     "allocation %d: %s with \"%s\"", k, merit_status_string(status), sentence);
+        world_expect(w, live == 0, "allocation %d leaves %lld", k, (long long)live);
+    }
+    merit_comm *made = NULL;
+    fault_arm_allocations(0);
+    world_expect(w, merit_comm_create_nccl(r->nccl_comm, NULL, &made) == MERIT_STATUS_OK, "%s",
+                 merit_context_last_error(NULL));
+    world_expect(w, fault_allocations() == 2, "%d allocations", (int)fault_allocations());
+    merit_comm_destroy(made);
+    world_expect(w, fault_live_allocations() == 0, "a destroyed communicator leaves allocations");
+    world_expect_ok(w, call(r));
+}
+
 static void use_wrong_contexts(nccl_rank *r)
 {
     world *const w = &r->world;
@@ -252,9 +282,10 @@ int main(int argc, char **argv)
     }
     failures += run("a start that takes its time", start_slowly, 2, 0, -2);
     failures += run("a communicator that cannot be made", create_wrongly, 1, 0, -2);
+    failures += run("a communicator without memory", create_without_memory, 1, 0, -2);
     failures += run("contexts that do not fit", use_wrong_contexts, 1, 0, -2);
     failures += run("messages of other lengths", send_other_lengths, 3, 1, -2);
-    runs += 4;
+    runs += 5;
     for (int64_t k = 1; k <= 3; k++, runs += 3) {
         const int size = (int)k + 1;
         failures += run("an all-gather that is refused", refuse_on_rank_1, size, k, -1);
