@@ -9,8 +9,23 @@
 
 enum { WATCHDOG = 30 }; // seconds after which a process that hangs is ended
 
+// Rank 0 makes the id and hands it on: the process that forks must not have touched CUDA.
+static int agree_on_id(const nccl_library *nccl, int rank, int size, const int ends[2],
+                       nccl_unique_id *id)
+{
+    const ssize_t bytes = (ssize_t)sizeof *id;
+    int good = rank > 0 ? 1 : nccl->unique_id(id) == 0;
+    for (int i = 1; rank == 0 && good && i < size; i++) {
+        good = write(ends[1], id, sizeof *id) == bytes;
+    }
+    close(ends[1]);
+    if (rank > 0) good = read(ends[0], id, sizeof *id) == bytes;
+    if (rank > 0) close(ends[0]); // rank 0 keeps it: a write to nobody would end it
+    return good;
+}
+
 static int run_rank(const nccl_library *nccl, nccl_context *context, int on_device,
-                    const nccl_run *run, nccl_unique_id id, int rank)
+                    const nccl_run *run, const int ends[2], int rank)
 {
     nccl_rank r = {.nccl = nccl, .k = run->k, .code = run->code};
     world *const w = &r.world;
@@ -22,6 +37,10 @@ static int run_rank(const nccl_library *nccl, nccl_context *context, int on_devi
     w->doing = run->what;
     w->ctx = context(rank);
     if (!world_expect(w, w->ctx != NULL, "no context: %s", merit_context_last_error(NULL))) {
+        return 1;
+    }
+    nccl_unique_id id;
+    if (!world_expect(w, agree_on_id(nccl, rank, run->size, ends, &id), "no ncclUniqueId")) {
         return 1;
     }
     const int code = nccl->init(&r.nccl_comm, run->size, id, rank);
@@ -47,21 +66,19 @@ static int run_rank(const nccl_library *nccl, nccl_context *context, int on_devi
 int nccl_run_processes(const nccl_library *nccl, nccl_context *context, int on_device,
                        const nccl_run *run)
 {
-    nccl_unique_id id;
     pid_t processes[8];
-    int failures = 0;
-    if (nccl->unique_id(&id) != 0) {
-        fprintf(stderr, "%s: ncclGetUniqueId failed\n", run->what);
-        return 1;
-    }
+    int failures = 0, ends[2];
+    if (pipe(ends) != 0) abort();
     fflush(NULL);
     for (int rank = 0; rank < run->size; rank++) {
         processes[rank] = fork();
         if (processes[rank] < 0) abort();
         if (processes[rank] == 0) {
-            exit(run_rank(nccl, context, on_device, run, id, rank));
+            exit(run_rank(nccl, context, on_device, run, ends, rank));
         }
     }
+    close(ends[0]);
+    close(ends[1]);
     for (int rank = 0; rank < run->size; rank++) {
         int status = 0;
         waitpid(processes[rank], &status, 0);
