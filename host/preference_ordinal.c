@@ -128,7 +128,6 @@ static merit_status prepare(merit_context *ctx, const merit_preference_ordinal_d
     merit_preference_layout(layout, &args->terms, d.num_pairs, MERIT_ORDINAL_NUM_SUMS);
     const int64_t tiles = merit_preference_num_tiles(&args->terms);
     args->divisor_tiles = merit_layout_take(layout, tiles, sizeof *args->divisor_tiles);
-    args->divisor = merit_layout_take(layout, 1, sizeof *args->divisor);
     return MERIT_STATUS_OK;
 }
 

@@ -4,7 +4,7 @@
 //
 // The last block to finish a tile of 2048 pairs folds its losses, and the last of those folds the
 // tiles. The divisor of a mean over masked, skipped or weighted pairs is summed by each block for
-// itself up to 16384 pairs, else by a launch of its own.
+// itself up to 16384 pairs, else by all blocks together before they begin.
 #include "../backend.h"
 #include "preference_ordinal.h"
 #include "preference_terms.cuh"
@@ -102,27 +102,30 @@ struct AddTiles {
     }
 };
 
-// grid: any; block: kThreads.
-MERIT_KERNEL(kThreads) preference_ordinal_divisor_kernel(const MERIT_GRID_CONSTANT Args args)
+MERIT_DEVICE bool sums_together(const Args &args)
 {
-    MERIT_SHARED(double, scratch, [kWarps]);
-    Team<kTeamBlockWide> team;
-    team.rank = threadIdx.x;
-    team.width = kThreads;
-    team.scratch = scratch;
-    const int64_t tiles = merit_preference_num_tiles(&args.terms);
-    for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        const double sum = sum_tile(args, team, tile);
-        if (threadIdx.x == 0) args.divisor_tiles[tile] = sum;
-    }
-    if (!block_is_last(&args.terms.tickets[MERIT_PREFERENCE_TICKET_BLOCKS_DONE], 1, gridDim.x)) {
-        return;
-    }
-    block_fold_records(args.divisor_tiles, tiles, AddTiles());
-    if (threadIdx.x == 0) args.divisor[0] = args.divisor_tiles[0];
+    return args.needs_divisor && args.d.num_pairs > MERIT_ORDINAL_SUMMED_HERE;
 }
 
-// The same by one block for itself.
+// By all blocks: they take tiles until none is left, the last to be done folds them, and they go on.
+MERIT_DEVICE_CALL double sum_together(const Args &args, const Team<kTeamBlockWide> &team)
+{
+    uint32_t *const tickets = args.terms.tickets;
+    uint64_t *const claims =
+        reinterpret_cast<uint64_t *>(tickets + MERIT_PREFERENCE_TICKET_COUNT_CLAIMS);
+    const int64_t tiles = merit_preference_num_tiles(&args.terms);
+    for (int64_t tile = block_claim(claims); tile < tiles; tile = block_claim(claims)) {
+        const double sum = sum_tile(args, team, tile);
+        if (threadIdx.x == 0) args.divisor_tiles[tile] = sum;
+        if (!block_is_last(&tickets[MERIT_PREFERENCE_TICKET_VALID], 1, (uint32_t)tiles)) continue;
+        block_fold_records(args.divisor_tiles, tiles, AddTiles());
+        if (threadIdx.x == 0) block_tell(&tickets[MERIT_PREFERENCE_TICKET_COUNT_DONE], 1u);
+    }
+    block_wait(&tickets[MERIT_PREFERENCE_TICKET_COUNT_DONE], 1u);
+    return args.divisor_tiles[0];
+}
+
+// By one block for itself.
 MERIT_DEVICE_CALL double sum_here(const Args &args, const Team<kTeamBlockWide> &team,
                                   merit_tile_sum *stack)
 {
@@ -155,8 +158,9 @@ MERIT_KERNEL(kThreads, 1) preference_ordinal_kernel(const MERIT_GRID_CONSTANT Ar
     uint32_t *const rejected = words + capacity * row;
     uint32_t *const spare = words + 2 * capacity * row;
     double divisor = (double)args.d.num_pairs;
-    if (args.summed) divisor = args.divisor[0];
-    if (args.needs_divisor && !args.summed) divisor = sum_here(args, team, stack);
+    if (args.needs_divisor) {
+        divisor = sums_together(args) ? sum_together(args, team) : sum_here(args, team, stack);
+    }
     const double scale = merit_ordinal_scale(&args, divisor);
     const merit_preference_ordinal_desc &d = args.d;
     for (int64_t first = (int64_t)blockIdx.x * capacity; first < d.num_pairs;
@@ -190,6 +194,14 @@ MERIT_KERNEL(kThreads, 1) preference_ordinal_kernel(const MERIT_GRID_CONSTANT Ar
         const merit_preference_totals none = merit_preference_totals_zero();
         merit_ordinal_write_totals(&args, &none);
     }
+    if (!sums_together(args)) return;
+    uint32_t *const tickets = args.terms.tickets;
+    if (block_is_last(&tickets[MERIT_PREFERENCE_TICKET_BLOCKS_DONE], 1, gridDim.x) &&
+        threadIdx.x == 0) {
+        tickets[MERIT_PREFERENCE_TICKET_COUNT_CLAIMS] = 0;
+        tickets[MERIT_PREFERENCE_TICKET_COUNT_CLAIMS + 1] = 0;
+        tickets[MERIT_PREFERENCE_TICKET_COUNT_DONE] = 0;
+    }
 }
 
 } // namespace
@@ -199,19 +211,11 @@ MERIT_KERNEL(kThreads, 1) preference_ordinal_kernel(const MERIT_GRID_CONSTANT Ar
 extern "C" int MERIT_BACKEND_FN(preference_ordinal)(const merit_preference_ordinal_args *args,
                                                     const merit_launch *launch)
 {
-    Args a = *args;
+    const Args &a = *args;
     const int64_t limit = (int64_t)launch->num_sms * kBlocksPerSm;
     int code = 0;
     if (a.needs_fold) code = clear_far_tickets(a.terms, launch->stream);
     if (code != 0) return code;
-    a.summed = a.needs_divisor && a.d.num_pairs > MERIT_ORDINAL_SUMMED_HERE;
-    if (a.summed) {
-        const int64_t tiles = merit_preference_num_tiles(&a.terms);
-        code = MERIT_LAUNCH(preference_ordinal_divisor_kernel,
-                            dim3((unsigned)(tiles < limit ? tiles : limit)), dim3(kThreads), 0,
-                            launch->stream, a);
-        if (code != 0) return code;
-    }
     const int capacity = pairs_at_once(a.d.num_levels);
     const int64_t chunks = a.d.num_pairs > 0 ? (a.d.num_pairs + capacity - 1) / capacity : 1;
     return MERIT_LAUNCH(preference_ordinal_kernel,
@@ -223,8 +227,7 @@ extern "C" int MERIT_BACKEND_FN(preference_ordinal_load)(const merit_launch *lim
 {
     (void)limits;
     cudaFuncAttributes attributes;
-    int code = (int)cudaFuncGetAttributes(&attributes, preference_ordinal_divisor_kernel);
-    if (code == 0) code = (int)cudaFuncGetAttributes(&attributes, preference_ordinal_kernel);
+    int code = (int)cudaFuncGetAttributes(&attributes, preference_ordinal_kernel);
     if (code == 0) {
         code = (int)cudaFuncSetAttribute(preference_ordinal_kernel,
                                          cudaFuncAttributeMaxDynamicSharedMemorySize,

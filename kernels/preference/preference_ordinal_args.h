@@ -8,7 +8,7 @@
 
 enum {
     MERIT_ORDINAL_MAX_LEVELS = 64,
-    // Up to here the blocks take the divisor's sum themselves; above, a launch of its own does.
+    // Up to here each block takes the divisor's sum for itself; above, all blocks do it together.
     MERIT_ORDINAL_SUMMED_HERE = 16384
 };
 
@@ -37,11 +37,9 @@ typedef struct merit_preference_ordinal_args {
     int32_t needs_fold; // loss, loss_tiles, metrics or the check of a GIVEN denominator
     int32_t needs_order; // win, tie or metrics: P(i > j), P(i = j), P(i < j) without regions
     int32_t needs_mean; // mean or metrics
-    int32_t summed; // set by the launchers: the divisor is in *divisor
     merit_preference_terms terms; // one per pair
     // workspace
     double *divisor_tiles; // [tiles of 2048 pairs]
-    double *divisor; // [1]
 } merit_preference_ordinal_args;
 
 #endif

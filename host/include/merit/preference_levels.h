@@ -92,8 +92,7 @@ MERIT_API merit_status merit_preference_ordinal_workspace(merit_context *ctx,
 //
 // Precision: logits / T minus their maximum in binary64, exp and log on that difference rounded to
 // binary32, running sums in binary64. Levels: run_to_run, batch_invariant, launch_invariant,
-// isa_invariant, cpu_gpu_equal. One launch; two when MEAN_VALID or MEAN_WEIGHT must be counted for
-// gradients of more than 16384 pairs.
+// isa_invariant, cpu_gpu_equal. One launch.
 // Statuses: INVALID_ARGUMENT (NULL logits, K out of range, temperature <= 0, tie_share outside
 // [0, 1], value_step <= 0, stride < K, one region without the other, unknown enum value, overlap),
 // WORKSPACE_TOO_SMALL, CUDA_ERROR.
