@@ -88,6 +88,50 @@ TK_TEST(preference_list, the_larger_of_two_infinite_slopes_decides)
     list_free(&r);
 }
 
+// Signed sets: the gradient of the positives together is less than 1 / tau.
+TK_TEST(preference_list, the_pull_of_the_positives_is_bounded)
+{
+    static const float sizes[] = {0.5f, 88.7f, 1e4f, FLT_MAX};
+    const list_targets t = list_targets_make(11);
+    for (int j = 0; j < 4; j++) {
+        float s[40];
+        for (int i = 0; i < 40; i++) {
+            s[i] = sizes[j] * ((float)(i % 7 - 3) / 3);
+        }
+        list_case c = list_one("real", s, 40);
+        list_targets_set(&c, &t);
+        list_result r = list_run(tk, &c);
+        double pull = 0;
+        for (int i = 0; i < 40; i++) {
+            pull += t.signs[i] > 0 ? -r.grad[i] : 0;
+        }
+        tk_case("%g", (double)sizes[j]);
+        TK_EXPECT(pull >= 0 && pull <= (1 + 1e-6) / (double)c.d.tau, "%g", pull);
+        list_free(&r);
+    }
+}
+
+// All ranks equal, all items unranked, no finite score; sizes around those of warps and their blocks.
+TK_TEST(preference_list, odd_lists_of_odd_sizes_agree_with_the_oracle)
+{
+    static const int64_t sizes[] = {1, 31, 32, 33, 1024, 1025};
+    for (int j = 0; j < 6 * 4; j++) {
+        list_random l = list_random_make(&sizes[j % 6], 1, 71);
+        for (int64_t i = 0; i < l.R; i++) {
+            if (j / 6 == 0) l.ranks[i] = 3;
+            if (j / 6 == 1) l.ranks[i] = -1;
+            if (j / 6 == 2) l.scores[i] = -INFINITY;
+            if (j / 6 == 3) l.scores[i] = i % 2 == 0 ? 1e4f : -1e4f;
+        }
+        for (int k = 0; k < LIST_NUM_MODES; k += j / 6 < 2 ? 2 : 1) {
+            const list_case c = list_random_case(&l, list_modes[k]);
+            tk_case("size %lld, kind %d, %s", (long long)sizes[j % 6], j / 6, list_modes[k]);
+            if (tk->kind != TK_SIMT || sizes[j % 6] < 1000 || k % 3 == 0) list_check(tk, &c);
+        }
+        list_random_free(&l);
+    }
+}
+
 TK_TEST(preference_list, a_scale_of_zero_over_zero_is_zero)
 {
     static const float s[] = {1, 2, -3, 0}, zero;

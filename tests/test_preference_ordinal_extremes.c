@@ -6,22 +6,36 @@
 
 #include "ordinal_random.h"
 
+// Differences of 88.7 (where exp leaves binary32), 1e4, beyond binary32; few levels and many, with and
+// without regions.
 TK_TEST(preference_ordinal, finite_logits_never_give_nan)
 {
-    static const float sizes[] = {88.7f, 1e4f, 1e12f, 0x1p41f, 0x1p51f, 1e30f, FLT_MAX, FLT_MIN};
-    for (int j = 0; j < 8; j++) {
-        const float s = sizes[j];
-        const float a[] = {s, -s, 0, s / 2}, b[] = {-s, s, s / 3, -s};
-        for (int t = 0; t < 3; t++) {
-            ordinal_case c = ordinal_make("oprm.half_tie", a, b, 1, 4);
-            c.d.temperature = t == 0 ? 1 : t == 1 ? FLT_MIN : FLT_MAX;
+    static const float sizes[] = {44.35f,  88.7f, 1e4f,    1e12f,  0x1p41f,
+                                  0x1p51f, 1e30f, FLT_MAX, FLT_MIN};
+    static const int levels[] = {2, 4, 9, 16, 17, 64};
+    static const int32_t regions[] = {1, 1, 0, 0}; // upper, lower
+    for (int j = 0; j < 9 * 6; j++) {
+        const float s = sizes[j / 6];
+        const int K = levels[j % 6];
+        float a[64], b[64];
+        for (int k = 0; k < K; k++) {
+            a[k] = k % 4 == 0 ? s : k % 4 == 1 ? -s : k % 4 == 2 ? 0 : s / 2;
+            b[k] = k % 4 == 0 ? -s : k % 4 == 1 ? s : k % 4 == 2 ? s / 3 : -s;
+        }
+        for (int t = 0; t < 9; t++) {
+            static const char *const presets[] = {"oprm", "oprm.half_tie", "oprm.rgft"};
+            ordinal_case c = ordinal_make(presets[t / 3], a, b, 1, K);
+            c.d.temperature = t % 3 == 0 ? 1 : t % 3 == 1 ? FLT_MIN : FLT_MAX;
+            if (t / 3 == 2) c.io.chosen_region = regions, c.io.rejected_region = regions + 2;
             ordinal_result r = ordinal_run(tk, &c);
-            tk_case("%g, temperature %g", (double)s, (double)c.d.temperature);
+            tk_case("%s, %d levels, %g, temperature %g", presets[t / 3], K, (double)s,
+                    (double)c.d.temperature);
             TK_EXPECT(!isnan(r.loss) && r.loss >= 0, "loss %g", r.loss);
-            for (int k = 0; k < 4; k++) {
+            for (int k = 0; k < K; k++) {
                 TK_EXPECT(!isnan(r.grad_chosen[k]) && !isnan(r.grad_rejected[k]), "gradient %d", k);
             }
-            TK_EXPECT(!isnan(r.win[0]) && !isnan(r.mean[1]), "win or mean");
+            TK_EXPECT(!isnan(r.win[0]) && !isnan(r.tie[0]), "win or tie");
+            TK_EXPECT(!isnan(r.mean[0]) && !isnan(r.mean[1]), "means");
             ordinal_free(&r);
         }
     }

@@ -89,6 +89,9 @@ MERIT_API merit_status merit_preference_ordinal_workspace(merit_context *ctx,
 // skipped), a side whose logits are all -inf (NONFINITE), a region with lo > hi or outside [0, K),
 // no admissible pair of levels (S = 0; BAD_REGION), or a weight that is negative or NaN (BAD_WEIGHT)
 // is NaN, alone, and counted. win, tie and mean of a pair with a bad region are still defined.
+// Finite logits never give NaN. D = 0 with valid pairs: loss and gradients 0 where w_i L_i and its gradient
+// are, else IEEE infinities; counted (ZERO_DENOMINATOR). grad_scale / D is 0 where it is 0 / 0. No valid
+// pair: loss 0. Of pairs over ranks, as in preference_pairs.h: loss_tiles fold to the bits of one call.
 //
 // Precision: logits / T minus their maximum in binary64, exp and log on that difference rounded to
 // binary32, running sums in binary64. Levels: run_to_run, batch_invariant, launch_invariant,

@@ -143,7 +143,9 @@ MERIT_API merit_status merit_preference_list_workspace(merit_context *ctx,
 // group_weight 0 are not read, add nothing, get +0 and count as valid. The two-member groups of
 // CROSS_ENTROPY and ALL_PAIRS have the bits of preference_pair. EXPONENTIAL beyond exp(88.7)
 // makes the loss of its group inf and is counted (NONFINITE). Finite inputs never give NaN: where slopes
-// of either sign leave their range, the larger decides (all beyond e^485 are alike).
+// of either sign leave their range, the larger decides (all beyond e^485 are alike). D = 0 with valid
+// groups: loss and gradients 0 where group_weight * L and its gradient are, else IEEE infinities; counted
+// (ZERO_DENOMINATOR). grad_scale / D is 0 where it is 0 / 0. No valid group: loss 0.
 //
 // Precision: centering and x in binary64, x - max rounded to binary32 before exp, PLACKETT_LUCE in
 // binary64; sums of exponentials, stages and pairs in binary64. A group of m terms: loss and dx
