@@ -1,4 +1,5 @@
-// preference_list: short lists side by side are what each of them is alone.
+// preference_list: short lists side by side are what each of them is alone, and what the same lists are as
+// indexed ones, which the CPU does one by one.
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -156,5 +157,74 @@ TK_TEST(preference_list, short_lists_side_by_side_have_the_bits_of_each_alone)
         lists *const l = make_lists(n);
         expect_each_alone(tk, l, preset, n, variant);
         free(l);
+    }
+}
+
+// Ranks 0, 1, ... of the members of each group, in some order.
+static void rank_members(list_random *l, const uint8_t *mask)
+{
+    tk_random random = {.state = 5};
+    for (int64_t n = 0; n < l->N; n++) {
+        int32_t order[40];
+        int members = 0;
+        for (int64_t i = l->offsets[n]; i < l->offsets[n + 1]; i++) {
+            members += mask == NULL || mask[i] != 0;
+        }
+        shuffle(&random, order, members);
+        for (int64_t i = l->offsets[n]; i < l->offsets[n + 1]; i++) {
+            l->ranks[i] = mask == NULL || mask[i] != 0 ? order[--members] : -7;
+        }
+    }
+}
+
+// Ragged or uniform, masked or not, with every option of a mode that blocks treat apart.
+static void expect_as_indexed(tk_fixture *tk, list_random *l, const char *preset, int64_t size,
+                              int variant)
+{
+    rank_members(l, variant & 64 ? l->mask : NULL);
+    list_case c = list_random_case(l, preset);
+    set_variant(&c, variant);
+    if (variant & 64) c.io.mask = l->mask;
+    if (variant & 128) c.d.skip_invalid = 1;
+    if (size > 0) c.d.groups = (merit_groups){.num_groups = l->N, .group_size = size};
+    c.io.group_weight = l->group_weight;
+    list_case indexed = c;
+    indexed.d.groups = (merit_groups){.num_groups = l->N, .offsets = l->offsets, .index = l->index};
+    list_result a = list_run(tk, &c), b = list_run(tk, &indexed);
+    tk_expect_bits(&a.loss, &b.loss, 1, 8);
+    tk_expect_bits(a.grad_raw, b.grad_raw, l->R, c.d.score_dtype == MERIT_DTYPE_F32 ? 4 : 2);
+    tk_expect_bits(a.group_loss, b.group_loss, l->N, 8);
+    tk_expect_bits(&a.diagnostics, &b.diagnostics, 1, sizeof a.diagnostics);
+    if (c.outputs & PL_LSE) tk_expect_bits(a.lse, b.lse, l->N, 8);
+    if (c.outputs & PL_METRICS) tk_expect_bits(&a.metrics, &b.metrics, 1, sizeof a.metrics);
+    list_free(&a), list_free(&b);
+}
+
+TK_TEST(preference_list, ragged_and_masked_lists_side_by_side_have_the_bits_of_indexed_ones)
+{
+    enum { N = 217 };
+    static const char *const presets[] = {"yojo", "op_gfn",       "plackett_luce", "real",
+                                          "pacs", "real.product", "real.bce"};
+    static const int64_t uniform[] = {0, 2, 3, 8, 32};
+    static const int variants[] = {0,       64,          64 + 32 + 3, 16 + 1,
+                                   64 + 16, 64 + 48 + 9, 32 + 5,      128 + 64};
+    for (int j = 0; j < 5; j++) {
+        int64_t sizes[N];
+        for (int n = 0; n < N; n++) {
+            sizes[n] = uniform[j] > 0 ? uniform[j] : (n * 7) % 13 + (n % 29 == 3 ? 20 : 0);
+        }
+        list_random l = list_random_make(sizes, N, 80 + (uint64_t)j);
+        for (int64_t i = 0; i < l.R; i++) {
+            l.index[i] = (int32_t)i;
+            l.mask[i] = l.mask[i] != 0 && i % 3 != 0;
+        }
+        l.scores[l.R / 2] = NAN, l.scores[l.R / 3] = -INFINITY, l.scores[l.R / 5] = 3e38f;
+        l.group_weight[3] = 0, l.group_weight[4] = -1;
+        for (int k = 0; k < 7 * 8; k++) {
+            if (k % (tk->kind == TK_SIMT ? 5 : 1) != 0) continue;
+            tk_case("%s, size %d, variant %d", presets[k % 7], (int)uniform[j], variants[k / 7]);
+            expect_as_indexed(tk, &l, presets[k % 7], uniform[j], variants[k / 7]);
+        }
+        list_random_free(&l);
     }
 }

@@ -1,7 +1,8 @@
 // preference_list, CPU: sixteen short groups side by side, by loops that the compiler turns into vectors.
-// For uniform groups of 2 to 32 scores without masks, in every mode but ALL_PAIRS. Groups with an infinite
-// or NaN score, without content, with ranks that are not 0, 1, ... in some order, or with a weight that is
-// not positive go through the general path.
+// For groups of 2 to 32 scores, ragged, masked or not, in every mode but ALL_PAIRS. Groups are taken one by
+// one into the block of their size; a member that is not there has no weight in any sum. Groups with an
+// infinite or NaN score, without content, with ranks that are not 0, 1, ... in some order, or with a weight
+// that is not positive go through the general path.
 #ifndef MERIT_PREFERENCE_LIST_BLOCK_CPU_H
 #define MERIT_PREFERENCE_LIST_BLOCK_CPU_H
 
@@ -12,34 +13,53 @@ static int list_block_suits(const merit_preference_list_args *a)
 {
     const merit_preference_list_desc *const d = &a->d;
     const merit_groups *const g = &d->groups;
-    const int layout = g->group_size >= 2 && g->group_size <= LIST_BLOCK_SIZE &&
-                       g->group_stride == g->group_size && g->index == NULL && a->io.mask == NULL;
-    return layout && d->mode != MERIT_LIST_MODE_ALL_PAIRS && d->top_k == 0;
+    const int layout =
+        g->group_size == 0 || (g->group_size >= 2 && g->group_size <= LIST_BLOCK_SIZE &&
+                               g->group_stride == g->group_size);
+    return layout && g->index == NULL && d->mode != MERIT_LIST_MODE_ALL_PAIRS && d->top_k == 0;
+}
+
+// Groups share a block with others of about their size: pairs, up to 4, 8, 16, 32.
+enum { LIST_BLOCKS = 5 };
+
+static int list_block_of(int size, int is_pair)
+{
+    return is_pair ? 0 : size <= 4 ? 1 : size <= 8 ? 2 : size <= 16 ? 3 : 4;
 }
 
 // Reading -------------------------------------------------------------------------------------------
 
 // Each returns whether what the mode wants of group l suits; kind: what the metrics call positive.
 
-BLOCK_INLINE int block_read_ranks(const int32_t *ranks, int size, int l, list_block *b)
+BLOCK_INLINE int block_read_ranks(const int32_t *ranks, int size, int members, int l, list_block *b)
 {
     uint32_t seen = 0;
+    int absent = members;
     for (int i = 0; i < size; i++) {
-        const int good = ranks[i] >= 0 && ranks[i] < size;
+        b->q[i][l] = i < members ? 1.0 : 0.0;
+        if (!b->in[i][l]) {
+            b->place[i][l] = absent++;
+            b->kind[i][l] = 0.0;
+            continue;
+        }
+        const int good = ranks[i] >= 0 && ranks[i] < members;
         b->place[i][l] = good ? ranks[i] : 0;
         b->kind[i][l] = ranks[i] == 0 ? 1.0 : -1.0;
         seen |= (uint32_t)good << (ranks[i] & 31);
     }
-    return seen == 0xffffffffu >> (32 - size);
+    return seen == 0xffffffffu >> (32 - members);
 }
 
 BLOCK_INLINE int block_read_target(int32_t target, int size, int l, list_block *b)
 {
     for (int i = 0; i < size; i++) {
-        b->kind[i][l] = i == target ? 1.0 : -1.0;
-        b->q[i][l] = i == target ? 1.0 : 0.0;
+        const int row = b->place[i][l];
+        if (!b->in[i][l] && row >= 0) b->kind[row][l] = b->q[row][l] = 0.0;
+        if (!b->in[i][l]) continue;
+        b->kind[row][l] = i == target ? 1.0 : -1.0;
+        b->q[row][l] = i == target ? 1.0 : 0.0;
     }
-    return target >= 0 && target < size;
+    return target >= 0 && target < size && b->in[target][l];
 }
 
 BLOCK_INLINE int block_read_weights(const float *weights, int size, int l, list_block *b)
@@ -47,41 +67,46 @@ BLOCK_INLINE int block_read_weights(const float *weights, int size, int l, list_
     int good = 1;
     int some = 0;
     for (int i = 0; i < size; i++) {
-        b->kind[i][l] = weights[i] > 0.0f ? 1.0 : -1.0;
-        b->q[i][l] = (double)weights[i];
+        const int row = b->place[i][l];
+        if (!b->in[i][l] && row >= 0) b->kind[row][l] = b->q[row][l] = 0.0;
+        if (!b->in[i][l]) continue;
+        b->kind[row][l] = weights[i] > 0.0f ? 1.0 : -1.0;
+        b->q[row][l] = (double)weights[i];
         good &= weights[i] >= 0.0f && weights[i] < m_inf32();
         some |= weights[i] > 0.0f;
     }
     return good && some;
 }
 
-BLOCK_INLINE int block_read_signs(const merit_preference_list_desc *d, const int8_t *signs, int l,
-                                  list_block *b)
+BLOCK_INLINE int block_read_signs(const merit_preference_list_desc *d, const int8_t *signs,
+                                  int size, int l, list_block *b)
 {
     const int both = d->require_both || d->anchored == MERIT_ANCHORED_PRODUCT;
     int positives = 0;
     int negatives = 0;
     int good = 1;
-    for (int i = 0; i < (int)d->groups.group_size; i++) {
-        b->kind[i][l] = (double)signs[i];
-        positives += signs[i] > 0;
-        negatives += signs[i] < 0;
-        good &= signs[i] >= -1 && signs[i] <= 1;
+    for (int i = 0; i < size; i++) {
+        const int sign = b->in[i][l] ? signs[i] : 0;
+        b->kind[i][l] = (double)sign;
+        positives += sign > 0;
+        negatives += sign < 0;
+        good &= sign >= -1 && sign <= 1;
     }
     if (d->inner == MERIT_LIST_INNER_MEAN) b->terms[l] = (double)(positives + negatives);
     return good && (both ? positives > 0 && negatives > 0 : positives + negatives > 0);
 }
 
-BLOCK_INLINE int block_read_mode(const merit_preference_list_args *a, int size, int64_t group,
+BLOCK_INLINE int block_read_mode(const merit_preference_list_args *a, int64_t group, int members,
                                  int l, list_block *b)
 {
-    const int64_t row = group * size;
+    const int64_t row = b->begin[l];
+    const int size = b->length[l];
     b->terms[l] = 1.0;
     switch (a->d.mode) {
     case MERIT_LIST_MODE_PLACKETT_LUCE:
-        if (a->d.inner == MERIT_LIST_INNER_MEAN) b->terms[l] = (double)size;
-        return block_read_ranks(a->io.ranks + row, size, l, b);
-    case MERIT_LIST_MODE_ANCHORED: return block_read_signs(&a->d, a->io.signs + row, l, b);
+        if (a->d.inner == MERIT_LIST_INNER_MEAN) b->terms[l] = (double)members;
+        return block_read_ranks(a->io.ranks + row, size, members, l, b);
+    case MERIT_LIST_MODE_ANCHORED: return block_read_signs(&a->d, a->io.signs + row, size, l, b);
     default:
         if (a->d.target == MERIT_LIST_TARGET_WEIGHTS) {
             return block_read_weights(a->io.weights + row, size, l, b);
@@ -90,66 +115,111 @@ BLOCK_INLINE int block_read_mode(const merit_preference_list_args *a, int size, 
     }
 }
 
-// Something that every mode takes, for a group that is not done here.
-BLOCK_INLINE void block_read_nothing(int size, int l, list_block *b)
+// Members of a group, and whether each item is one.
+BLOCK_INLINE int block_read_mask(const uint8_t *mask, int size, int l, list_block *b)
 {
-    b->terms[l] = 1.0;
+    int members = 0;
     for (int i = 0; i < size; i++) {
-        b->place[i][l] = i;
-        b->kind[i][l] = i == 0 ? 1.0 : -1.0;
-        b->q[i][l] = 1.0;
-        b->x[i][l] = 0.0;
+        b->in[i][l] = mask == NULL || mask[i] != 0;
+        members += b->in[i][l];
     }
+    return members;
 }
 
-BLOCK_INLINE void block_read(const merit_preference_list_args *a, int32_t dtype, int size,
-                             int64_t first, list_block *b)
+// Takes a group as the next of the block, if it suits. Of pairs, only the members have rows.
+BLOCK_INLINE int block_take(const merit_preference_list_args *a, int32_t dtype, int64_t group,
+                            const merit_list_span *span, int is_pair, list_block *b)
 {
+    const int l = b->count;
+    const int size = (int)span->size;
     const double inf = m_inf64();
-    for (int l = 0; l < LIST_BLOCK; l++) {
-        const double weight = merit_list_weight(a, first + l);
-        const int wanted = weight > 0.0 && weight < inf;
-        b->weight[l] = weight;
-        b->fits[l] = wanted && block_read_mode(a, size, first + l, l, b);
-        if (!b->fits[l]) block_read_nothing(size, l, b);
-        for (int i = 0; i < size && b->fits[l]; i++) {
-            const int64_t row = (first + l) * size + i;
-            const double s = m_load_real(a->io.scores, dtype, row * a->d.score_stride);
-            b->x[i][l] = m_add64(s, 0.0);
-        }
-    }
+    const double weight = merit_list_weight(a, group);
+    if (!(weight > 0.0 && weight < inf)) return 0;
+    const int members =
+        block_read_mask(a->io.mask == NULL ? NULL : a->io.mask + span->begin, size, l, b);
+    int rows = 0;
     for (int i = 0; i < size; i++) {
-        for (int l = 0; l < LIST_BLOCK; l++) {
-            b->fits[l] &= (b->x[i][l] < inf) & (b->x[i][l] > -inf);
+        b->place[i][l] = !is_pair ? i : b->in[i][l] ? rows++ : -1;
+    }
+    b->group[l] = group;
+    b->begin[l] = span->begin;
+    b->length[l] = size;
+    b->weight[l] = weight;
+    b->members[l] = (double)members;
+    if (!block_read_mode(a, group, members, l, b)) return 0;
+    for (int i = 0; i < size; i++) {
+        const int row = is_pair ? b->place[i][l] : i;
+        if (!b->in[i][l]) {
+            if (row >= 0) b->x[row][l] = 0.0;
+            continue;
+        }
+        const int64_t at = (span->begin + i) * a->d.score_stride;
+        const double s = m_add64(m_load_real(a->io.scores, dtype, at), 0.0);
+        if (!(s < inf && s > -inf)) return 0;
+        b->x[row][l] = s;
+    }
+    const int used = is_pair ? 2 : size;
+    b->is_sparse |= (b->count > 0 && used != b->size) || (!is_pair && members != size);
+    b->size = used > b->size ? used : b->size;
+    b->count++;
+    return 1;
+}
+
+// Rows behind the last of each group, and something that every mode takes where no group is.
+BLOCK_INLINE void block_fill(int is_pair, list_block *b)
+{
+    for (int l = 0; l < LIST_BLOCK; l++) {
+        const int empty = l >= b->count;
+        if (empty) {
+            b->terms[l] = 1.0;
+            b->members[l] = (double)b->size;
+            b->weight[l] = 0.0;
+        }
+        for (int i = empty || is_pair ? 0 : b->length[l]; i < b->size && (empty || !is_pair); i++) {
+            b->place[i][l] = i;
+            b->in[i][l] = empty;
+            b->kind[i][l] = !empty ? 0.0 : i == 0 ? 1.0 : -1.0;
+            b->q[i][l] = empty ? 1.0 : 0.0;
+            b->x[i][l] = 0.0;
         }
     }
 }
 
 // n / (n - 1), or 1.
-BLOCK_INLINE double block_factor(const merit_preference_list_args *a, int size)
+BLOCK_INLINE void block_factor(const merit_preference_list_args *a, const list_block *b,
+                               double *factor)
 {
-    if (a->d.center != MERIT_LIST_CENTER_LEAVE_ONE_OUT) return 1.0;
-    return m_div64((double)size, (double)(size - 1));
+    for (int l = 0; l < LIST_BLOCK; l++) {
+        const double n = b->members[l];
+        const int leaves_out = a->d.center == MERIT_LIST_CENTER_LEAVE_ONE_OUT;
+        factor[l] = leaves_out ? m_div64(n, m_sub64(n, 1.0)) : 1.0;
+    }
 }
 
 // From scores to x = u / tau.
 BLOCK_INLINE void block_settle(const merit_preference_list_args *a, int size, list_block *b)
 {
     if (a->d.center != MERIT_LIST_CENTER_NONE) {
-        const double factor = block_factor(a, size);
+        list_row factor;
+        block_factor(a, b, factor);
         block_sum_of(size, b->x, b->sum, b->mean);
         for (int l = 0; l < LIST_BLOCK; l++) {
-            b->mean[l] = m_div64(b->mean[l], (double)size);
+            b->mean[l] = m_div64(b->mean[l], b->members[l]);
         }
         for (int i = 0; i < size; i++) {
             for (int l = 0; l < LIST_BLOCK; l++) {
-                b->x[i][l] = m_mul64(m_sub64(b->x[i][l], b->mean[l]), factor);
+                b->x[i][l] = m_mul64(m_sub64(b->x[i][l], b->mean[l]), factor[l]);
             }
         }
     }
     for (int i = 0; i < size && a->d.tau != 1.0f; i++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
             b->x[i][l] = m_div64(b->x[i][l], (double)a->d.tau);
+        }
+    }
+    for (int i = 0; i < size && b->is_sparse; i++) {
+        for (int l = 0; l < LIST_BLOCK; l++) {
+            b->x[i][l] = b->in[i][l] ? b->x[i][l] : block_absent(a);
         }
     }
 }
@@ -195,13 +265,11 @@ BLOCK_INLINE void block_find_extremes(int size, list_block *b)
 // Results -------------------------------------------------------------------------------------------
 
 // The records of the groups.
-BLOCK_INLINE void block_record(const merit_preference_list_args *a, int64_t first,
-                               const list_block *b)
+BLOCK_INLINE void block_record(const merit_preference_list_args *a, const list_block *b)
 {
-    for (int l = 0; l < LIST_BLOCK; l++) {
-        if (!b->fits[l]) continue;
+    for (int l = 0; l < b->count; l++) {
         const merit_list_outcome outcome = {.above = (int64_t)b->above[l]};
-        merit_list_group g = {.group = first + l,
+        merit_list_group g = {.group = b->group[l],
                               .fate = MERIT_LIST_PRESENT,
                               .weight = b->weight[l],
                               .loss = m_div64(b->loss[l], b->terms[l])};
@@ -218,12 +286,11 @@ BLOCK_INLINE void block_record(const merit_preference_list_args *a, int64_t firs
 
 // merit_list_finish of all items.
 BLOCK_INLINE void block_write(const merit_preference_list_args *a, int32_t dtype, int size,
-                              int64_t first, double scale, list_block *b)
+                              double scale, list_block *b)
 {
-    const int ranked = a->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE;
     const int centers = a->d.center != MERIT_LIST_CENTER_NONE;
-    const double factor = block_factor(a, size);
-    list_row t;
+    list_row t, factor;
+    block_factor(a, b, factor);
     for (int l = 0; l < LIST_BLOCK; l++) {
         t[l] = m_mul64(scale, b->weight[l]);
     }
@@ -233,10 +300,12 @@ BLOCK_INLINE void block_write(const merit_preference_list_args *a, int32_t dtype
         }
     }
     if (centers) block_sum_of(size, b->slope, b->sum, b->mean);
+    for (int l = 0; l < LIST_BLOCK && centers; l++) {
+        b->mean[l] = m_div64(b->mean[l], b->members[l]);
+    }
     for (int i = 0; i < size; i++) {
         for (int l = 0; l < LIST_BLOCK && centers; l++) {
-            const double mean = m_div64(b->mean[l], (double)size);
-            b->slope[i][l] = m_mul64(factor, m_sub64(b->slope[i][l], mean));
+            b->slope[i][l] = m_mul64(factor[l], m_sub64(b->slope[i][l], b->mean[l]));
         }
         for (int l = 0; l < LIST_BLOCK && a->d.tau != 1.0f; l++) {
             b->slope[i][l] = m_div64(b->slope[i][l], (double)a->d.tau);
@@ -247,37 +316,38 @@ BLOCK_INLINE void block_write(const merit_preference_list_args *a, int32_t dtype
         }
         preference_words(dtype, b->slope[i], b->word[i]);
     }
-    for (int l = 0; l < LIST_BLOCK; l++) {
-        const int64_t row = (first + l) * size;
-        for (int i = 0; i < size && b->fits[l]; i++) {
-            const int place = ranked ? b->place[i][l] : i;
-            preference_store_word(dtype, a->io.grad_scores, (row + i) * a->d.grad_stride,
-                                  b->word[place][l]);
+    for (int l = 0; l < b->count; l++) {
+        for (int i = 0; i < b->length[l]; i++) {
+            const int64_t at = (b->begin[l] + i) * a->d.grad_stride;
+            const uint32_t word = b->in[i][l] ? b->word[b->place[i][l]][l] : 0; // +0
+            preference_store_word(dtype, a->io.grad_scores, at, word);
         }
     }
 }
 
-// Groups [first, first + LIST_BLOCK), those that fit. scale: grad_scale / D.
-BLOCK_INLINE void list_run_block(const merit_preference_list_args *a, int32_t dtype, int size,
-                                 int64_t first, double scale, list_block *b)
+// The groups of a block, which is then empty. scale: grad_scale / D.
+BLOCK_INLINE void list_run_block(const merit_preference_list_args *a, int32_t dtype, int is_pair,
+                                 double scale, list_block *b)
 {
     const int anchored = a->d.mode == MERIT_LIST_MODE_ANCHORED;
-    block_read(a, dtype, size, first, b);
+    const int size = b->size;
+    block_fill(is_pair, b);
     block_settle(a, size, b);
     if (a->io.metrics != NULL || anchored) block_find_extremes(size, b);
-    if (a->io.lse != NULL) block_lse(size, b, a->io.lse + first);
+    if (a->io.lse != NULL) block_lse(size, b, a->io.lse);
     if (a->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE) {
         block_order(size, b);
         block_plackett_luce(a, size, b);
     } else if (!anchored) {
-        block_cross_entropy(a, size, b);
+        block_cross_entropy(a, size, is_pair, b);
     } else if (a->d.anchored == MERIT_ANCHORED_POINTWISE) {
         block_pointwise(size, b);
     } else {
         block_sets(size, a->d.anchored == MERIT_ANCHORED_SPLIT, b);
     }
-    block_record(a, first, b);
-    if (a->io.grad_scores != NULL) block_write(a, dtype, size, first, scale, b);
+    block_record(a, b);
+    if (a->io.grad_scores != NULL) block_write(a, dtype, size, scale, b);
+    b->count = b->size = b->is_sparse = 0;
 }
 
 #endif

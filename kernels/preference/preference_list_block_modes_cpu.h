@@ -14,17 +14,30 @@ typedef double list_row[LIST_BLOCK]; // a value of each group
 
 typedef struct list_block {
     list_row x[LIST_BLOCK_SIZE]; // by item; PLACKETT_LUCE: by rank, once centered
-    list_row q[LIST_BLOCK_SIZE]; // CROSS_ENTROPY: weights, then shares
+    list_row
+        q[LIST_BLOCK_SIZE]; // CROSS_ENTROPY: weights, then shares; PLACKETT_LUCE: 1 for a stage
     list_row slope[LIST_BLOCK_SIZE]; // as x
     list_row max[LIST_BLOCK_SIZE]; // of running sums; scratch
     list_row sum[LIST_BLOCK_SIZE];
     uint32_t word[LIST_BLOCK_SIZE][LIST_BLOCK]; // gradients
-    int32_t place[LIST_BLOCK_SIZE][LIST_BLOCK]; // PLACKETT_LUCE: rank of item i
+    int32_t place[LIST_BLOCK_SIZE][LIST_BLOCK]; // row of item i; PLACKETT_LUCE: its rank
+    int32_t in[LIST_BLOCK_SIZE][LIST_BLOCK]; // item i is a member
     list_row kind[LIST_BLOCK_SIZE]; // 1 positive, -1 negative, 0 neither
-    list_row weight, mean, loss, terms;
+    list_row weight, members, mean, loss, terms;
     list_row best_positive, worst_positive, best_negative, above;
-    int32_t fits[LIST_BLOCK]; // the group is done here
+    int64_t group[LIST_BLOCK], begin[LIST_BLOCK]; // the group and its first row
+    int32_t length[LIST_BLOCK]; // its items, members or not
+    int32_t count; // groups taken
+    int32_t size; // rows in use: of the longest of them
+    int32_t is_sparse; // some row of some group is no member's
 } list_block;
+
+// What stands for the x of no member: no share of a softmax; below any score, in a running sum.
+BLOCK_INLINE double block_absent(const merit_preference_list_args *a)
+{
+    if (a->d.mode == MERIT_LIST_MODE_ANCHORED) return 0.0; // its sign is 0
+    return a->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE ? -0x1p1020 : -m_inf64();
+}
 
 // The canonical sum of rows. Destroys them.
 BLOCK_INLINE void block_sum(int size, list_row *rows, double *sum)
@@ -51,12 +64,12 @@ BLOCK_INLINE void block_sum_of(int size, list_row *rows, list_row *scratch, doub
     block_sum(size, scratch, sum);
 }
 
-// merit_list_exp(x, top) of row i.
-BLOCK_INLINE void block_exp(const list_block *b, int i, const double *top, double *e)
+// merit_list_exp(x, top).
+BLOCK_INLINE void block_exp(const double *x, const double *top, double *e)
 {
     float y[LIST_BLOCK];
     for (int l = 0; l < LIST_BLOCK; l++) {
-        y[l] = m_round32(m_sub64(b->x[i][l], top[l]));
+        y[l] = m_round32(m_sub64(x[l], top[l]));
     }
     for (int l = 0; l < LIST_BLOCK; l++) {
         y[l] = m_exp(y[l]);
@@ -67,41 +80,49 @@ BLOCK_INLINE void block_exp(const list_block *b, int i, const double *top, doubl
 }
 
 // Sum of exp(x - max), and the exponentials in slope.
-BLOCK_INLINE void block_softmax(int size, list_block *b, double *max, double *total)
+BLOCK_INLINE void block_softmax(int size, list_row *x, list_block *b, double *max, double *total)
 {
     for (int l = 0; l < LIST_BLOCK; l++) {
-        max[l] = b->x[0][l];
+        max[l] = x[0][l];
     }
     for (int i = 1; i < size; i++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
-            max[l] = b->x[i][l] > max[l] ? b->x[i][l] : max[l];
+            max[l] = x[i][l] > max[l] ? x[i][l] : max[l];
         }
     }
     for (int i = 0; i < size; i++) {
-        block_exp(b, i, max, b->slope[i]);
+        block_exp(x[i], max, b->slope[i]);
     }
     block_sum_of(size, b->slope, b->sum, total);
 }
 
-// merit_list_lse of every group, to lse[0 ..]. Uses slope.
+// merit_list_lse of every group. Uses slope.
 BLOCK_INLINE void block_lse(int size, list_block *b, float *lse)
 {
     list_row max, total;
-    block_softmax(size, b, max, total);
+    for (int i = 0; i < size && b->is_sparse; i++) {
+        for (int l = 0; l < LIST_BLOCK; l++) {
+            b->max[i][l] = b->in[i][l] ? b->x[i][l] : -m_inf64();
+        }
+    }
+    block_softmax(size, b->is_sparse ? b->max : b->x, b, max, total);
     for (int l = 0; l < LIST_BLOCK; l++) {
         const float value = m_round32(m_add64(max[l], m_log64(total[l])));
-        if (b->fits[l]) lse[l] = value;
+        if (l < b->count) lse[b->group[l]] = value;
     }
 }
 
 // CROSS_ENTROPY -------------------------------------------------------------------------------------
 
 // From weights (INDEX: 1 at the target) to shares.
-BLOCK_INLINE void block_shares(const merit_preference_list_args *a, int size, list_block *b)
+BLOCK_INLINE void block_shares(const merit_preference_list_args *a, int size, int is_pair,
+                               list_block *b)
 {
     const double e = (double)a->d.smoothing;
-    const double each = m_div64(e, (double)size);
-    list_row total;
+    list_row total, each;
+    for (int l = 0; l < LIST_BLOCK && e != 0.0; l++) {
+        each[l] = m_div64(e, b->members[l]);
+    }
     if (a->d.target == MERIT_LIST_TARGET_WEIGHTS) {
         block_sum_of(size, b->q, b->sum, total);
         for (int i = 0; i < size; i++) {
@@ -112,7 +133,8 @@ BLOCK_INLINE void block_shares(const merit_preference_list_args *a, int size, li
     }
     for (int i = 0; i < size && e != 0.0; i++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
-            b->q[i][l] = m_add64(m_mul64(m_sub64(1.0, e), b->q[i][l]), each);
+            const double q = m_add64(m_mul64(m_sub64(1.0, e), b->q[i][l]), each[l]);
+            b->q[i][l] = is_pair || b->in[i][l] ? q : 0.0;
         }
     }
 }
@@ -137,15 +159,16 @@ BLOCK_INLINE void block_pair(list_block *b)
     block_sum(2, b->sum, b->loss);
 }
 
-BLOCK_INLINE void block_cross_entropy(const merit_preference_list_args *a, int size, list_block *b)
+BLOCK_INLINE void block_cross_entropy(const merit_preference_list_args *a, int size, int is_pair,
+                                      list_block *b)
 {
     list_row max, total, reciprocal, log_sum;
-    block_shares(a, size, b);
-    if (size == 2) {
+    block_shares(a, size, is_pair, b);
+    if (is_pair) {
         block_pair(b);
         return;
     }
-    block_softmax(size, b, max, total);
+    block_softmax(size, b->x, b, max, total);
     for (int l = 0; l < LIST_BLOCK; l++) {
         reciprocal[l] = m_div64(1.0, total[l]);
         log_sum[l] = m_log64(total[l]);
@@ -188,7 +211,7 @@ BLOCK_INLINE void block_begin_running(int size, list_block *b, list_row *from, d
     for (int p = 0; p < size; p++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
             b->max[p][l] = m_mul64(sign, from[p][l]);
-            b->sum[p][l] = 1.0;
+            b->sum[p][l] = b->q[p][l];
         }
     }
 }
@@ -203,6 +226,14 @@ BLOCK_INLINE void block_log(int size, list_block *b)
     }
 }
 
+// Values where there is a stage, 0 elsewhere.
+BLOCK_INLINE void block_choose(const double *stage, const double *values, double *chosen)
+{
+    for (int l = 0; l < LIST_BLOCK; l++) {
+        chosen[l] = stage[l] != 0.0 ? values[l] : 0.0;
+    }
+}
+
 // list_plackett_luce: the ranks are positions, each a stage of its own.
 BLOCK_INLINE void block_plackett_luce(const merit_preference_list_args *a, int size, list_block *b)
 {
@@ -214,10 +245,12 @@ BLOCK_INLINE void block_plackett_luce(const merit_preference_list_args *a, int s
     }
     block_log(size, b); // over the risk set of p
     for (int p = 0; p < size; p++) {
+        list_row loss;
         for (int l = 0; l < LIST_BLOCK; l++) {
-            b->slope[p][l] = b->max[p][l];
-            b->sum[p][l] = m_sub64(b->max[p][l], b->x[p][l]);
+            loss[l] = m_sub64(b->max[p][l], b->x[p][l]);
         }
+        block_choose(b->q[p], b->max[p], b->slope[p]);
+        block_choose(b->q[p], loss, b->sum[p]);
     }
     block_sum(size, b->sum, b->loss);
     if (a->io.grad_scores == NULL) return;
@@ -229,9 +262,11 @@ BLOCK_INLINE void block_plackett_luce(const merit_preference_list_args *a, int s
     }
     block_log(size, b); // of the stages up to p
     for (int p = 0; p < size; p++) {
+        list_row slope;
         for (int l = 0; l < LIST_BLOCK; l++) {
-            b->slope[p][l] = m_sub64(m_exp64(m_add64(b->x[p][l], b->max[p][l])), 1.0);
+            slope[l] = m_sub64(m_exp64(m_add64(b->x[p][l], b->max[p][l])), 1.0);
         }
+        block_choose(b->q[p], slope, b->slope[p]);
     }
 }
 

@@ -282,15 +282,45 @@ static void place_arrays(list_work *w, int64_t group)
 }
 
 // Options that loops depend on, as literals.
-static void run_block(const list_work *w, int64_t first, list_block *block)
+static void run_block(const list_work *w, int is_pair, list_block *block)
 {
     const merit_preference_list_args *const a = w->a;
-    const int size = (int)a->d.groups.group_size;
     switch (a->d.score_dtype) {
-    case MERIT_DTYPE_BF16: list_run_block(a, MERIT_DTYPE_BF16, size, first, w->scale, block); break;
-    case MERIT_DTYPE_F16: list_run_block(a, MERIT_DTYPE_F16, size, first, w->scale, block); break;
-    default: list_run_block(a, MERIT_DTYPE_F32, size, first, w->scale, block); break;
+    case MERIT_DTYPE_BF16: list_run_block(a, MERIT_DTYPE_BF16, is_pair, w->scale, block); break;
+    case MERIT_DTYPE_F16: list_run_block(a, MERIT_DTYPE_F16, is_pair, w->scale, block); break;
+    default: list_run_block(a, MERIT_DTYPE_F32, is_pair, w->scale, block); break;
     }
+}
+
+static int take(const merit_preference_list_args *a, int64_t group, const merit_list_span *span,
+                int is_pair, list_block *block)
+{
+    switch (a->d.score_dtype) {
+    case MERIT_DTYPE_BF16: return block_take(a, MERIT_DTYPE_BF16, group, span, is_pair, block);
+    case MERIT_DTYPE_F16: return block_take(a, MERIT_DTYPE_F16, group, span, is_pair, block);
+    default: return block_take(a, MERIT_DTYPE_F32, group, span, is_pair, block);
+    }
+}
+
+// Whether the group is done, or will be when its block is full.
+static int try_block(list_work *w, int64_t group, list_block *blocks)
+{
+    const merit_preference_list_args *const a = w->a;
+    const merit_list_span span = merit_list_span_of(a, group);
+    if (span.refusal != MERIT_LIST_FINE || span.size < 2 || span.size > LIST_BLOCK_SIZE) return 0;
+    int members = (int)span.size;
+    if (a->io.mask != NULL) {
+        members = 0;
+        for (int i = 0; i < span.size; i++) {
+            members += a->io.mask[span.begin + i] != 0;
+        }
+    }
+    if (members < 2) return 0;
+    const int is_pair = members == 2 && a->d.mode == MERIT_LIST_MODE_CROSS_ENTROPY;
+    list_block *const block = &blocks[list_block_of((int)span.size, is_pair)];
+    if (!take(a, group, &span, is_pair, block)) return 0;
+    if (block->count == LIST_BLOCK) run_block(w, is_pair, block);
+    return 1;
 }
 
 static void run_groups(void *state, int64_t begin, int64_t end)
@@ -298,15 +328,18 @@ static void run_groups(void *state, int64_t begin, int64_t end)
     list_work w;
     w.a = state;
     w.scale = merit_list_scale(w.a, w.a->num_valid);
-    list_block block;
+    list_block blocks[LIST_BLOCKS];
+    for (int n = 0; n < LIST_BLOCKS; n++) {
+        blocks[n].count = blocks[n].size = blocks[n].is_sparse = 0;
+    }
     const int by_blocks = list_block_suits(w.a);
     for (int64_t group = begin; group < end; group++) {
-        const int64_t place = (group - begin) % LIST_BLOCK;
-        const int in_block = by_blocks && group - place + LIST_BLOCK <= end;
-        if (in_block && place == 0) run_block(&w, group, &block);
-        if (in_block && block.fits[place]) continue;
+        if (by_blocks && try_block(&w, group, blocks)) continue;
         place_arrays(&w, group);
         list_run_group(&w, group);
+    }
+    for (int n = 0; n < LIST_BLOCKS; n++) {
+        if (blocks[n].count > 0) run_block(&w, n == 0, &blocks[n]);
     }
 }
 
