@@ -28,16 +28,30 @@ static int list_block_of(int size, int is_pair)
 }
 
 // Reading -------------------------------------------------------------------------------------------
+//
+// all: every item is a member and row i is item i, so that neither `in` nor, but for ranks, `place` is used.
+
+BLOCK_INLINE int block_is_in(const list_block *b, int i, int l, int all)
+{
+    return all || b->in[i][l];
+}
+
+// -1: no row.
+BLOCK_INLINE int block_row(const list_block *b, int i, int l, int all)
+{
+    return all ? i : b->place[i][l];
+}
 
 // Each returns whether what the mode wants of group l suits; kind: what the metrics call positive.
 
-BLOCK_INLINE int block_read_ranks(const int32_t *ranks, int size, int members, int l, list_block *b)
+BLOCK_INLINE int block_read_ranks(const int32_t *ranks, int size, int members, int l, int all,
+                                  list_block *b)
 {
     uint32_t seen = 0;
     int absent = members;
     for (int i = 0; i < size; i++) {
-        b->q[i][l] = i < members ? 1.0 : 0.0;
-        if (!b->in[i][l]) {
+        if (!all) b->q[i][l] = i < members ? 1.0 : 0.0;
+        if (!block_is_in(b, i, l, all)) {
             b->place[i][l] = absent++;
             b->kind[i][l] = 0.0;
             continue;
@@ -50,43 +64,44 @@ BLOCK_INLINE int block_read_ranks(const int32_t *ranks, int size, int members, i
     return seen == 0xffffffffu >> (32 - members);
 }
 
-BLOCK_INLINE int block_read_target(int32_t target, int size, int l, list_block *b)
+BLOCK_INLINE int block_read_target(int32_t target, int size, int l, int all, list_block *b)
 {
     for (int i = 0; i < size; i++) {
-        const int row = b->place[i][l];
-        if (!b->in[i][l] && row >= 0) b->kind[row][l] = b->q[row][l] = 0.0;
-        if (!b->in[i][l]) continue;
-        b->kind[row][l] = i == target ? 1.0 : -1.0;
-        b->q[row][l] = i == target ? 1.0 : 0.0;
+        const int row = block_row(b, i, l, all);
+        if (row < 0) continue;
+        const int member = block_is_in(b, i, l, all);
+        b->kind[row][l] = !member ? 0.0 : i == target ? 1.0 : -1.0;
+        b->q[row][l] = member && i == target ? 1.0 : 0.0;
     }
-    return target >= 0 && target < size && b->in[target][l];
+    return target >= 0 && target < size && block_is_in(b, target, l, all);
 }
 
-BLOCK_INLINE int block_read_weights(const float *weights, int size, int l, list_block *b)
+BLOCK_INLINE int block_read_weights(const float *weights, int size, int l, int all, list_block *b)
 {
     int good = 1;
     int some = 0;
     for (int i = 0; i < size; i++) {
-        const int row = b->place[i][l];
-        if (!b->in[i][l] && row >= 0) b->kind[row][l] = b->q[row][l] = 0.0;
-        if (!b->in[i][l]) continue;
-        b->kind[row][l] = weights[i] > 0.0f ? 1.0 : -1.0;
-        b->q[row][l] = (double)weights[i];
-        good &= weights[i] >= 0.0f && weights[i] < m_inf32();
-        some |= weights[i] > 0.0f;
+        const int row = block_row(b, i, l, all);
+        if (row < 0) continue;
+        const int member = block_is_in(b, i, l, all);
+        const float weight = member ? weights[i] : 0.0f;
+        b->kind[row][l] = !member ? 0.0 : weight > 0.0f ? 1.0 : -1.0;
+        b->q[row][l] = (double)weight;
+        good &= weight >= 0.0f && weight < m_inf32();
+        some |= weight > 0.0f;
     }
     return good && some;
 }
 
 BLOCK_INLINE int block_read_signs(const merit_preference_list_desc *d, const int8_t *signs,
-                                  int size, int l, list_block *b)
+                                  int size, int l, int all, list_block *b)
 {
     const int both = d->require_both || d->anchored == MERIT_ANCHORED_PRODUCT;
     int positives = 0;
     int negatives = 0;
     int good = 1;
     for (int i = 0; i < size; i++) {
-        const int sign = b->in[i][l] ? signs[i] : 0;
+        const int sign = block_is_in(b, i, l, all) ? signs[i] : 0;
         b->kind[i][l] = (double)sign;
         positives += sign > 0;
         negatives += sign < 0;
@@ -97,7 +112,7 @@ BLOCK_INLINE int block_read_signs(const merit_preference_list_desc *d, const int
 }
 
 BLOCK_INLINE int block_read_mode(const merit_preference_list_args *a, int64_t group, int members,
-                                 int l, list_block *b)
+                                 int l, int all, list_block *b)
 {
     const int64_t row = b->begin[l];
     const int size = b->length[l];
@@ -105,59 +120,62 @@ BLOCK_INLINE int block_read_mode(const merit_preference_list_args *a, int64_t gr
     switch (a->d.mode) {
     case MERIT_LIST_MODE_PLACKETT_LUCE:
         if (a->d.inner == MERIT_LIST_INNER_MEAN) b->terms[l] = (double)members;
-        return block_read_ranks(a->io.ranks + row, size, members, l, b);
-    case MERIT_LIST_MODE_ANCHORED: return block_read_signs(&a->d, a->io.signs + row, size, l, b);
+        return block_read_ranks(a->io.ranks + row, size, members, l, all, b);
+    case MERIT_LIST_MODE_ANCHORED:
+        return block_read_signs(&a->d, a->io.signs + row, size, l, all, b);
     default:
         if (a->d.target == MERIT_LIST_TARGET_WEIGHTS) {
-            return block_read_weights(a->io.weights + row, size, l, b);
+            return block_read_weights(a->io.weights + row, size, l, all, b);
         }
-        return block_read_target(a->io.target_index[group], size, l, b);
+        return block_read_target(a->io.target_index[group], size, l, all, b);
     }
 }
 
-// Members of a group, and whether each item is one.
-BLOCK_INLINE int block_read_mask(const uint8_t *mask, int size, int l, list_block *b)
+// Whether each item is a member, its row, and the number of members. Of pairs, only the members have rows.
+BLOCK_INLINE int block_read_members(const uint8_t *mask, int size, int is_pair, int l,
+                                    list_block *b)
 {
     int members = 0;
     for (int i = 0; i < size; i++) {
-        b->in[i][l] = mask == NULL || mask[i] != 0;
-        members += b->in[i][l];
+        const int member = mask == NULL || mask[i] != 0;
+        b->in[i][l] = member;
+        b->place[i][l] = !is_pair ? i : member ? members : -1;
+        members += member;
     }
     return members;
 }
 
-// Takes a group as the next of the block, if it suits. Of pairs, only the members have rows.
+// Takes a group as the next of the block, if it suits.
 BLOCK_INLINE int block_take(const merit_preference_list_args *a, int32_t dtype, int64_t group,
-                            const merit_list_span *span, int is_pair, list_block *b)
+                            const merit_list_span *span, int is_pair, int all, list_block *b)
 {
     const int l = b->count;
     const int size = (int)span->size;
     const double inf = m_inf64();
     const double weight = merit_list_weight(a, group);
-    if (!(weight > 0.0 && weight < inf)) return 0;
-    const int members =
-        block_read_mask(a->io.mask == NULL ? NULL : a->io.mask + span->begin, size, l, b);
-    int rows = 0;
-    for (int i = 0; i < size; i++) {
-        b->place[i][l] = !is_pair ? i : b->in[i][l] ? rows++ : -1;
+    int members = size;
+    if (!all) {
+        const uint8_t *const mask = a->io.mask == NULL ? NULL : a->io.mask + span->begin;
+        members = block_read_members(mask, size, is_pair, l, b);
     }
     b->group[l] = group;
     b->begin[l] = span->begin;
     b->length[l] = size;
     b->weight[l] = weight;
     b->members[l] = (double)members;
-    if (!block_read_mode(a, group, members, l, b)) return 0;
+    int good = weight > 0.0 && weight < inf;
+    if (!good || !block_read_mode(a, group, members, l, all, b)) return 0;
+    const int ranked = a->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE; // x by item for now
     for (int i = 0; i < size; i++) {
-        const int row = is_pair ? b->place[i][l] : i;
-        if (!b->in[i][l]) {
-            if (row >= 0) b->x[row][l] = 0.0;
-            continue;
-        }
+        const int row = ranked ? i : block_row(b, i, l, all);
+        if (row < 0) continue;
         const int64_t at = (span->begin + i) * a->d.score_stride;
-        const double s = m_add64(m_load_real(a->io.scores, dtype, at), 0.0);
-        if (!(s < inf && s > -inf)) return 0;
+        const int member = block_is_in(b, i, l, all);
+        const double s = member ? m_add64(m_load_real(a->io.scores, dtype, at), 0.0) : 0.0;
+        good &= (s < inf) & (s > -inf);
         b->x[row][l] = s;
     }
+    if (!good) return 0;
     const int used = is_pair ? 2 : size;
     b->is_sparse |= (b->count > 0 && used != b->size) || (!is_pair && members != size);
     b->size = used > b->size ? used : b->size;
@@ -219,7 +237,8 @@ BLOCK_INLINE void block_settle(const merit_preference_list_args *a, int size, li
     }
     for (int i = 0; i < size && b->is_sparse; i++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
-            b->x[i][l] = b->in[i][l] ? b->x[i][l] : block_absent(a);
+            const double x = b->x[i][l]; // loaded before it is chosen: gcc 12 is wrong otherwise
+            b->x[i][l] = b->in[i][l] ? x : block_absent(a);
         }
     }
 }
@@ -285,9 +304,10 @@ BLOCK_INLINE void block_record(const merit_preference_list_args *a, const list_b
 }
 
 // merit_list_finish of all items.
-BLOCK_INLINE void block_write(const merit_preference_list_args *a, int32_t dtype, int size,
+BLOCK_INLINE void block_write(const merit_preference_list_args *a, int32_t dtype, int size, int all,
                               double scale, list_block *b)
 {
+    const int ranked = a->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE;
     const int centers = a->d.center != MERIT_LIST_CENTER_NONE;
     list_row t, factor;
     block_factor(a, b, factor);
@@ -319,7 +339,8 @@ BLOCK_INLINE void block_write(const merit_preference_list_args *a, int32_t dtype
     for (int l = 0; l < b->count; l++) {
         for (int i = 0; i < b->length[l]; i++) {
             const int64_t at = (b->begin[l] + i) * a->d.grad_stride;
-            const uint32_t word = b->in[i][l] ? b->word[b->place[i][l]][l] : 0; // +0
+            const int row = ranked ? b->place[i][l] : block_row(b, i, l, all);
+            const uint32_t word = block_is_in(b, i, l, all) ? b->word[row][l] : 0; // +0
             preference_store_word(dtype, a->io.grad_scores, at, word);
         }
     }
@@ -327,7 +348,7 @@ BLOCK_INLINE void block_write(const merit_preference_list_args *a, int32_t dtype
 
 // The groups of a block, which is then empty. scale: grad_scale / D.
 BLOCK_INLINE void list_run_block(const merit_preference_list_args *a, int32_t dtype, int is_pair,
-                                 double scale, list_block *b)
+                                 int all, double scale, list_block *b)
 {
     const int anchored = a->d.mode == MERIT_LIST_MODE_ANCHORED;
     const int size = b->size;
@@ -346,7 +367,7 @@ BLOCK_INLINE void list_run_block(const merit_preference_list_args *a, int32_t dt
         block_sets(size, a->d.anchored == MERIT_ANCHORED_SPLIT, b);
     }
     block_record(a, b);
-    if (a->io.grad_scores != NULL) block_write(a, dtype, size, scale, b);
+    if (a->io.grad_scores != NULL) block_write(a, dtype, size, all, scale, b);
     b->count = b->size = b->is_sparse = 0;
 }
 

@@ -102,7 +102,8 @@ BLOCK_INLINE void block_lse(int size, list_block *b, float *lse)
     list_row max, total;
     for (int i = 0; i < size && b->is_sparse; i++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
-            b->max[i][l] = b->in[i][l] ? b->x[i][l] : -m_inf64();
+            const double x = b->x[i][l];
+            b->max[i][l] = b->in[i][l] ? x : -m_inf64();
         }
     }
     block_softmax(size, b->is_sparse ? b->max : b->x, b, max, total);
@@ -115,8 +116,7 @@ BLOCK_INLINE void block_lse(int size, list_block *b, float *lse)
 // CROSS_ENTROPY -------------------------------------------------------------------------------------
 
 // From weights (INDEX: 1 at the target) to shares.
-BLOCK_INLINE void block_shares(const merit_preference_list_args *a, int size, int is_pair,
-                               list_block *b)
+BLOCK_INLINE void block_shares(const merit_preference_list_args *a, int size, list_block *b)
 {
     const double e = (double)a->d.smoothing;
     list_row total, each;
@@ -133,8 +133,11 @@ BLOCK_INLINE void block_shares(const merit_preference_list_args *a, int size, in
     }
     for (int i = 0; i < size && e != 0.0; i++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
-            const double q = m_add64(m_mul64(m_sub64(1.0, e), b->q[i][l]), each[l]);
-            b->q[i][l] = is_pair || b->in[i][l] ? q : 0.0;
+            b->q[i][l] = m_add64(m_mul64(m_sub64(1.0, e), b->q[i][l]), each[l]);
+        }
+        for (int l = 0; l < LIST_BLOCK && b->is_sparse; l++) {
+            const double q = b->q[i][l];
+            b->q[i][l] = b->in[i][l] ? q : 0.0;
         }
     }
 }
@@ -163,7 +166,7 @@ BLOCK_INLINE void block_cross_entropy(const merit_preference_list_args *a, int s
                                       list_block *b)
 {
     list_row max, total, reciprocal, log_sum;
-    block_shares(a, size, is_pair, b);
+    block_shares(a, size, b);
     if (is_pair) {
         block_pair(b);
         return;
@@ -211,9 +214,10 @@ BLOCK_INLINE void block_begin_running(int size, list_block *b, list_row *from, d
     for (int p = 0; p < size; p++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
             b->max[p][l] = m_mul64(sign, from[p][l]);
-            b->sum[p][l] = b->q[p][l];
+            b->sum[p][l] = 1.0;
         }
     }
+    if (b->is_sparse) memcpy(b->sum, b->q, (size_t)size * sizeof *b->q);
 }
 
 // In place: log-sum-exp from the maxima and the sums.
@@ -226,11 +230,14 @@ BLOCK_INLINE void block_log(int size, list_block *b)
     }
 }
 
-// Values where there is a stage, 0 elsewhere.
-BLOCK_INLINE void block_choose(const double *stage, const double *values, double *chosen)
+// 0 where there is no stage.
+BLOCK_INLINE void block_keep_stages(int size, list_block *b, list_row *rows)
 {
-    for (int l = 0; l < LIST_BLOCK; l++) {
-        chosen[l] = stage[l] != 0.0 ? values[l] : 0.0;
+    for (int p = 0; p < size && b->is_sparse; p++) {
+        for (int l = 0; l < LIST_BLOCK; l++) {
+            const double value = rows[p][l];
+            rows[p][l] = b->q[p][l] != 0.0 ? value : 0.0;
+        }
     }
 }
 
@@ -245,13 +252,13 @@ BLOCK_INLINE void block_plackett_luce(const merit_preference_list_args *a, int s
     }
     block_log(size, b); // over the risk set of p
     for (int p = 0; p < size; p++) {
-        list_row loss;
         for (int l = 0; l < LIST_BLOCK; l++) {
-            loss[l] = m_sub64(b->max[p][l], b->x[p][l]);
+            b->slope[p][l] = b->max[p][l];
+            b->sum[p][l] = m_sub64(b->max[p][l], b->x[p][l]);
         }
-        block_choose(b->q[p], b->max[p], b->slope[p]);
-        block_choose(b->q[p], loss, b->sum[p]);
     }
+    block_keep_stages(size, b, b->slope);
+    block_keep_stages(size, b, b->sum);
     block_sum(size, b->sum, b->loss);
     if (a->io.grad_scores == NULL) return;
     block_begin_running(size, b, b->slope, -1.0);
@@ -262,12 +269,11 @@ BLOCK_INLINE void block_plackett_luce(const merit_preference_list_args *a, int s
     }
     block_log(size, b); // of the stages up to p
     for (int p = 0; p < size; p++) {
-        list_row slope;
         for (int l = 0; l < LIST_BLOCK; l++) {
-            slope[l] = m_sub64(m_exp64(m_add64(b->x[p][l], b->max[p][l])), 1.0);
+            b->slope[p][l] = m_sub64(m_exp64(m_add64(b->x[p][l], b->max[p][l])), 1.0);
         }
-        block_choose(b->q[p], slope, b->slope[p]);
     }
+    block_keep_stages(size, b, b->slope);
 }
 
 // ANCHORED ------------------------------------------------------------------------------------------

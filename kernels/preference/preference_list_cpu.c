@@ -281,25 +281,31 @@ static void place_arrays(list_work *w, int64_t group)
     w->losses = near ? w->near[2] : a->losses + span.begin;
 }
 
-// Options that loops depend on, as literals.
-static void run_block(const list_work *w, int is_pair, list_block *block)
+static void run_alone(list_work *w, int64_t group)
+{
+    place_arrays(w, group);
+    list_run_group(w, group);
+}
+
+// Groups of one size without a mask. dtype: a literal, which loops depend on.
+BLOCK_INLINE void run_uniform(list_work *w, int32_t dtype, int64_t begin, int64_t end,
+                              list_block *block)
 {
     const merit_preference_list_args *const a = w->a;
-    switch (a->d.score_dtype) {
-    case MERIT_DTYPE_BF16: list_run_block(a, MERIT_DTYPE_BF16, is_pair, w->scale, block); break;
-    case MERIT_DTYPE_F16: list_run_block(a, MERIT_DTYPE_F16, is_pair, w->scale, block); break;
-    default: list_run_block(a, MERIT_DTYPE_F32, is_pair, w->scale, block); break;
+    merit_list_span span = {.begin = 0, .size = a->d.groups.group_size};
+    const int is_pair = span.size == 2 && a->d.mode == MERIT_LIST_MODE_CROSS_ENTROPY;
+    for (int64_t group = begin; group < end; group++) {
+        span.begin = group * span.size;
+        if (!block_take(a, dtype, group, &span, is_pair, 1, block)) run_alone(w, group);
+        const int is_last = group == end - 1 && block->count > 0;
+        if (block->count < LIST_BLOCK && !is_last) continue;
+        list_run_block(a, dtype, is_pair, 1, w->scale, block);
     }
 }
 
-static int take(const merit_preference_list_args *a, int64_t group, const merit_list_span *span,
-                int is_pair, list_block *block)
+static void run_block(const list_work *w, int is_pair, list_block *block)
 {
-    switch (a->d.score_dtype) {
-    case MERIT_DTYPE_BF16: return block_take(a, MERIT_DTYPE_BF16, group, span, is_pair, block);
-    case MERIT_DTYPE_F16: return block_take(a, MERIT_DTYPE_F16, group, span, is_pair, block);
-    default: return block_take(a, MERIT_DTYPE_F32, group, span, is_pair, block);
-    }
+    list_run_block(w->a, w->a->d.score_dtype, is_pair, 0, w->scale, block);
 }
 
 // Whether the group is done, or will be when its block is full.
@@ -308,17 +314,14 @@ static int try_block(list_work *w, int64_t group, list_block *blocks)
     const merit_preference_list_args *const a = w->a;
     const merit_list_span span = merit_list_span_of(a, group);
     if (span.refusal != MERIT_LIST_FINE || span.size < 2 || span.size > LIST_BLOCK_SIZE) return 0;
-    int members = (int)span.size;
-    if (a->io.mask != NULL) {
-        members = 0;
-        for (int i = 0; i < span.size; i++) {
-            members += a->io.mask[span.begin + i] != 0;
-        }
+    int members = a->io.mask == NULL ? (int)span.size : 0;
+    for (int i = 0; a->io.mask != NULL && i < span.size; i++) {
+        members += a->io.mask[span.begin + i] != 0;
     }
     if (members < 2) return 0;
     const int is_pair = members == 2 && a->d.mode == MERIT_LIST_MODE_CROSS_ENTROPY;
     list_block *const block = &blocks[list_block_of((int)span.size, is_pair)];
-    if (!take(a, group, &span, is_pair, block)) return 0;
+    if (!block_take(a, a->d.score_dtype, group, &span, is_pair, 0, block)) return 0;
     if (block->count == LIST_BLOCK) run_block(w, is_pair, block);
     return 1;
 }
@@ -333,10 +336,16 @@ static void run_groups(void *state, int64_t begin, int64_t end)
         blocks[n].count = blocks[n].size = blocks[n].is_sparse = 0;
     }
     const int by_blocks = list_block_suits(w.a);
+    if (by_blocks && w.a->d.groups.group_size > 0 && w.a->io.mask == NULL) {
+        switch (w.a->d.score_dtype) {
+        case MERIT_DTYPE_BF16: run_uniform(&w, MERIT_DTYPE_BF16, begin, end, blocks); break;
+        case MERIT_DTYPE_F16: run_uniform(&w, MERIT_DTYPE_F16, begin, end, blocks); break;
+        default: run_uniform(&w, MERIT_DTYPE_F32, begin, end, blocks); break;
+        }
+        return;
+    }
     for (int64_t group = begin; group < end; group++) {
-        if (by_blocks && try_block(&w, group, blocks)) continue;
-        place_arrays(&w, group);
-        list_run_group(&w, group);
+        if (!by_blocks || !try_block(&w, group, blocks)) run_alone(&w, group);
     }
     for (int n = 0; n < LIST_BLOCKS; n++) {
         if (blocks[n].count > 0) run_block(&w, n == 0, &blocks[n]);
