@@ -214,6 +214,8 @@ TK_TEST(preference_list, rejected_calls_say_why_and_write_nothing)
             merit_preference_list(tk->ctx, &d, &io, workspace, 1 << 16, NULL);
         tk_case("rejection %zu", k);
         tk_expect_rejected(tk->ctx, status, MERIT_STATUS_INVALID_ARGUMENT, rejections[k].words);
+        tk_expect_rejected(tk->ctx, status, MERIT_STATUS_INVALID_ARGUMENT,
+                           "merit_preference_list: ");
         unsigned char bytes[sizeof(merit_preference_list_metrics)];
         tk_read(tk, io.grad_scores, bytes, 3, 4);
         TK_EXPECT(tk_untouched(bytes, 3, 4), "the gradient was written");

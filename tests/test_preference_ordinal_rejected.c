@@ -91,6 +91,8 @@ TK_TEST(preference_ordinal, rejected_calls_say_why_and_write_nothing)
             merit_preference_ordinal(tk->ctx, &d, &io, workspace, 1 << 14, NULL);
         tk_case("rejection %lld", (long long)k);
         tk_expect_rejected(tk->ctx, status, MERIT_STATUS_INVALID_ARGUMENT, rejections[k].words);
+        tk_expect_rejected(tk->ctx, status, MERIT_STATUS_INVALID_ARGUMENT,
+                           "merit_preference_ordinal: ");
         unsigned char bytes[8];
         tk_read(tk, chosen, bytes, 2, 4);
         TK_EXPECT(tk_untouched(bytes, 2, 4), "the gradient was written");

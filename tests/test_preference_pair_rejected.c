@@ -1,5 +1,6 @@
 // preference_pair: calls that are refused, with what the error names, and outputs left alone.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "preference_case.h"
@@ -51,6 +52,7 @@ static void expect_status(tk_fixture *tk, arrays *a, merit_status wanted, const 
     const merit_status status =
         merit_preference_pair(tk->ctx, &a->d, &a->io, a->workspace, a->bytes, NULL);
     tk_case("%s", words);
+    tk_expect_rejected(tk->ctx, status, wanted, "merit_preference_pair: ");
     tk_expect_rejected(tk->ctx, status, wanted, words);
     for (int i = 0; i < 9; i++) {
         tk_read(tk, a->outputs[i], after, (int64_t)a->sizes[i], 1);
@@ -64,12 +66,21 @@ static void expect_invalid(tk_fixture *tk, arrays *a, const char *words)
     expect_status(tk, a, MERIT_STATUS_INVALID_ARGUMENT, words);
 }
 
+// The error names the option, its value and what is allowed, besides `words`.
+static void expect_named(tk_fixture *tk, arrays *a, const char *field, double value,
+                         const char *words)
+{
+    char sentence[128];
+    snprintf(sentence, sizeof sentence, "%s is %g|expected|%s", field, value, words);
+    expect_invalid(tk, a, fabs(value) >= 1e6 ? words : sentence);
+}
+
 // One wrong option in a good call.
-#define REFUSE(field_of_desc, bad, words) \
-    do {                                  \
-        arrays call = good_call(tk);      \
-        call.d.field_of_desc = (bad);     \
-        expect_invalid(tk, &call, words); \
+#define REFUSE(field_of_desc, bad, words)                              \
+    do {                                                               \
+        arrays call = good_call(tk);                                   \
+        call.d.field_of_desc = (bad);                                  \
+        expect_named(tk, &call, #field_of_desc, (double)(bad), words); \
     } while (0)
 
 TK_TEST(preference_pair, unknown_enum_values_are_refused)
