@@ -28,7 +28,7 @@ static const bench_sweep sweeps[] = {
     {{{UNIFORM}, {4096}, {8}, {GRPO}}, BENCH_QUICK},
     {{{UNIFORM}, {65536}, {16}, {GRPO, RLOO, NEMO_GRPO}}, BENCH_QUICK},
     {{{UNIFORM}, {4194304}, {16}, {GRPO}}, BENCH_EACH_ISA},
-    {{{UNIFORM}, {1048576}, {64}, {GRPO}}, 0},
+    {{{UNIFORM}, {1048576}, {64}, {GRPO}}, BENCH_FULL},
     {{{ZIPF}, {8192}, {1024}, {GRPO}}, BENCH_QUICK},
     {{{UNIFORM}, {1}, {16777216}, {GRPO}}, 0},
     {{{UNIFORM}, {1024, 32768, 1048576}, {4, 8, 32, 64}, {GRPO, RLOO}}, BENCH_FULL},

@@ -192,6 +192,7 @@ static bool check(const bench_case *c, const bench_buffers *outputs, bench_error
 const bench_op bench_group_index = {
     .name = "group_index",
     .item = "row",
+    .dtype = "i64",
     .model = "ids i64 [R] to offsets i64 and index i32 [R]; 8 bytes read and 4 written per row, "
              "8 written per offset (dense N + 1, others R + 1); the naive loop has one thread",
     .axes = axes,

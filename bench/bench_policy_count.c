@@ -149,6 +149,7 @@ static void peer(const bench_case *c, const bench_buffers *buffers, int num_thre
 const bench_op bench_policy_count = {
     .name = "policy_count",
     .item = "token",
+    .dtype = "u8",
     .model = "mask u8 [T] (packed: offsets i64 [B+1]) to 2 counts: 1 byte read per token",
     .axes = axes,
     .sweeps = sweeps,

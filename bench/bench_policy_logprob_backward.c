@@ -25,8 +25,9 @@ static const bench_axis axes[] = {{"gradients", gradients_of},
 static const bench_sweep sweeps[] = {
     {{{LOGPROB, ENTROPY}, {16}, {32768}, {LOGITS_BF16}}, BENCH_QUICK},
     {{{LOGPROB}, {256}, {131072}, {LOGITS_BF16}}, BENCH_EACH_ISA},
-    {{{ENTROPY}, {256}, {131072}, {LOGITS_BF16}}, 0},
-    {{{LOGPROB}, {256}, {131072}, {LOGITS_F32}}, 0},
+    {{{ENTROPY}, {256}, {131072}, {LOGITS_BF16}}, BENCH_FULL},
+    {{{LOGPROB}, {64}, {131072}, {LOGITS_F32}}, 0},
+    {{{LOGPROB}, {256}, {131072}, {LOGITS_F32}}, BENCH_FULL},
     {{{LOGPROB}, {1, 16, 256}, {32000, 50257, 128256, 262144}, {LOGITS_BF16}}, BENCH_FULL},
     {{{0}}, 0},
 };

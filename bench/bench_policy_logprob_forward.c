@@ -20,9 +20,10 @@ static const bench_axis axes[] = {
 static const bench_sweep sweeps[] = {
     {{{LOGPROB, ENTROPY}, {16}, {32768}, {LOGITS_BF16}}, BENCH_QUICK},
     {{{LOGPROB}, {512}, {131072}, {LOGITS_BF16}}, BENCH_EACH_ISA},
-    {{{ENTROPY}, {512}, {131072}, {LOGITS_BF16}}, 0},
-    {{{LOGPROB}, {256}, {151936}, {LOGITS_BF16, LOGITS_F32}}, 0},
-    {{{LOGPROB}, {1024}, {50257}, {LOGITS_BF16}}, 0}, // rows at odd addresses
+    {{{ENTROPY}, {512}, {131072}, {LOGITS_BF16}}, BENCH_FULL},
+    {{{LOGPROB}, {64}, {151936}, {LOGITS_F32}}, 0},
+    {{{LOGPROB}, {256}, {151936}, {LOGITS_BF16, LOGITS_F32}}, BENCH_FULL},
+    {{{LOGPROB}, {256}, {50257}, {LOGITS_BF16}}, 0}, // rows at odd addresses
     {{{LOGPROB}, {1}, {131072}, {LOGITS_BF16}}, 0},
     {{{LOGPROB}, {1, 16, 256, 1024}, {32000, 65536, 128256, 200064, 262144}, {LOGITS_BF16}},
      BENCH_FULL},

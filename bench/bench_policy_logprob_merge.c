@@ -155,6 +155,7 @@ static void peer(const bench_case *c, const bench_buffers *buffers, int num_thre
 const bench_op bench_policy_logprob_merge = {
     .name = "policy_logprob_merge",
     .item = "row",
+    .dtype = "record",
     .model = "records of 40 bytes [P,T], targets i64 [T] to log-probs and entropies f32 [T]",
     .axes = axes,
     .sweeps = sweeps,

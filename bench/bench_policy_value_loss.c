@@ -15,7 +15,7 @@ static const bench_axis axes[] = {{"sequences", NULL}, {"length", NULL}, {NULL, 
 static const bench_sweep sweeps[] = {
     {{{64}, {1024}}, BENCH_QUICK},
     {{{1024}, {1024}}, BENCH_EACH_ISA},
-    {{{8192}, {2048}}, 0},
+    {{{8192}, {2048}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

@@ -185,6 +185,7 @@ static void peer(const bench_case *c, const bench_buffers *buffers, int num_thre
 const bench_op bench_score_backward = {
     .name = "score_backward",
     .item = "position",
+    .dtype = "bf16",
     .model =
         "hidden bf16 [P,H], weights and gradients f32 read; gradients of rows bf16 [P,H] and of "
         "heads f32 [K,H] written",

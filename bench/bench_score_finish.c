@@ -129,6 +129,7 @@ static void peer(const bench_case *c, const bench_buffers *buffers, int num_thre
 const bench_op bench_score_finish = {
     .name = "score_finish",
     .item = "position",
+    .dtype = "f64",
     .model = "tile sums f64 [tiles,P,K] read, scores f32 [P,K] written",
     .axes = axes,
     .sweeps = sweeps,

@@ -87,6 +87,7 @@ struct bench_op {
     const char *name; // as in merit_<name>
     const char *item; // what items/s counts
     const char *model; // the bytes of work in words
+    const char *dtype; // of the largest input where no axis "dtype" says it; NULL: f32
     const bench_axis *axes; // ends with a NULL name
     const bench_sweep *sweeps; // ends with an empty first list
     bool cpu_only; // no rows on CUDA
@@ -133,5 +134,8 @@ bool bench_point_at(const bench_op *op, int i, bench_point *point);
 // Whether the name of a point contains `filter`, or, where the filter is "axis=value,axis=value",
 // whether these values are the point's. NULL matches everything.
 bool bench_point_matches(const bench_point *point, const char *filter);
+
+// Type of the largest input of a point: "bf16", "f32".
+const char *bench_point_dtype(const bench_point *point);
 
 #endif

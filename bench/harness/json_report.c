@@ -79,6 +79,7 @@ static json_t *timing(const bench_timing *t)
     set(o, "samples", json_integer(s->count));
     set(o, "calls_per_sample", json_integer(t->calls_per_sample));
     set(o, "ambiguous", json_boolean(t->ambiguous));
+    set(o, "ambiguous_reason", text(t->reason != NULL ? t->reason : ""));
     return o;
 }
 
@@ -181,6 +182,7 @@ json_t *bench_json_row(const bench_row *row)
     set(o, "item", text(row->op->item));
     set(o, "shape", text(row->shape));
     set(o, "axes", bench_json_axes(&row->point));
+    set(o, "dtype", text(bench_point_dtype(&row->point)));
     set(o, "backend", text(row->backend));
     set(o, "threads", json_integer(row->num_threads));
     set(o, "status", text(statuses[row->status]));

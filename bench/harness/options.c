@@ -12,11 +12,13 @@ enum {
     KEY_LIST = 256,
     KEY_OP,
     KEY_SHAPE,
+    KEY_DTYPE,
     KEY_BACKEND,
     KEY_THREADS,
     KEY_QUICK,
     KEY_FULL,
     KEY_NO_ROOFS,
+    KEY_COLD_ONLY,
     KEY_JSON,
     KEY_REPORT,
     KEY_MARKDOWN,
@@ -25,6 +27,7 @@ enum {
     KEY_DATA,
     KEY_PEERS,
     KEY_MIN_TIME,
+    KEY_BUDGET,
     KEY_SEED
 };
 
@@ -33,6 +36,8 @@ static const struct argp_option option_table[] = {
     {"op", KEY_OP, "NAME", 0, "Only this operation", 0},
     {"shape", KEY_SHAPE, "FILTER", 0,
      "Only points whose name contains FILTER, or with these values: group_size=16,preset=grpo", 0},
+    {"dtype", KEY_DTYPE, "NAME", 0, "Only points whose largest input has this type: bf16, f32, ...",
+     0},
     {"backend", KEY_BACKEND, "LIST", 0,
      "cpu (the widest instruction set), cpu_v4, cpu_v3, cpu_v2, cuda, all, or several separated by "
      "commas; default cpu,cuda",
@@ -42,6 +47,8 @@ static const struct argp_option option_table[] = {
     {"quick", KEY_QUICK, NULL, 0, "A few points with short sampling, below 30 seconds", 0},
     {"full", KEY_FULL, NULL, 0, "The whole matrix of shapes, as far as memory reaches", 0},
     {"no-roofs", KEY_NO_ROOFS, NULL, 0, "Do not measure the roofs, nor shares of them", 0},
+    {"cold-only", KEY_COLD_ONLY, NULL, 0,
+     "Neither hot times nor the naive loop, and one check per row: what bench/ab needs", 0},
     {"json", KEY_JSON, "FILE", 0, "Write the report as JSON too (schema in bench/README.md)", 0},
     {"report", KEY_REPORT, "FILE", 0, "Write the report as one page of HTML too", 0},
     {"markdown", KEY_MARKDOWN, "FILE", 0, "Write the report as Markdown tables too", 0},
@@ -57,8 +64,12 @@ static const struct argp_option option_table[] = {
      "default python3",
      0},
     {"min-time", KEY_MIN_TIME, "SECONDS", 0,
-     "Sample every time for at least this long, at most eight times as long; default 0.2, quick "
-     "0.05",
+     "Sample every time for at least this long, at most eight times as long; default 0.05, full "
+     "0.2",
+     0},
+    {"budget", KEY_BUDGET, "SECONDS", 0,
+     "Where the run falls behind this, times end with their least sampling; default 60, quick 25, "
+     "none with --full, --min-time, --peers, several backends or counts of threads",
      0},
     {"seed", KEY_SEED, "N", 0, "Seed of generated inputs; default 1", 0},
     {0},
@@ -110,12 +121,12 @@ static long long parse_integer(struct argp_state *state, const char *option, con
     return value;
 }
 
-static double parse_seconds(struct argp_state *state, const char *text)
+static double parse_seconds(struct argp_state *state, const char *option, const char *text)
 {
     char *end = NULL;
     const double value = strtod(text, &end);
     if (end == text || *end != '\0' || !(value > 0 && value <= 3600)) {
-        argp_error(state, "--min-time is %s, expected seconds above 0, at most 3600", text);
+        argp_error(state, "--%s is %s, expected seconds above 0, at most 3600", option, text);
     }
     return value;
 }
@@ -171,11 +182,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         o->op = argument;
         break;
     case KEY_SHAPE: o->shape = argument; break;
+    case KEY_DTYPE: o->dtype = argument; break;
     case KEY_BACKEND: o->backend = argument; break;
     case KEY_THREADS: parse_threads(state, argument, o); break;
     case KEY_QUICK: o->quick = true; break;
     case KEY_FULL: o->full = true; break;
     case KEY_NO_ROOFS: o->no_roofs = true; break;
+    case KEY_COLD_ONLY: o->cold_only = true; break;
     case KEY_JSON: o->json = argument; break;
     case KEY_REPORT: o->html = argument; break;
     case KEY_MARKDOWN: o->markdown = argument; break;
@@ -183,13 +196,23 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_TOLERANCE: o->tolerance = 1e-2 * parse_percent(state, argument); break;
     case KEY_DATA: o->data_dir = argument; break;
     case KEY_PEERS: o->peers = argument != NULL ? argument : "python3"; break;
-    case KEY_MIN_TIME: o->min_time = parse_seconds(state, argument); break;
+    case KEY_MIN_TIME: o->min_time = parse_seconds(state, "min-time", argument); break;
+    case KEY_BUDGET: o->budget = parse_seconds(state, "budget", argument); break;
     case KEY_SEED: o->seed = (uint64_t)parse_integer(state, "seed", argument, 0, INT64_MAX); break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument %s", argument); break;
     case ARGP_KEY_END: parse_backends(state, o); break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;
+}
+
+// A run that is asked for more than the usual rows takes its time.
+static void set_times(bench_options *o)
+{
+    const bool usual = !o->full && o->min_time == 0 && o->peers == NULL && o->num_sweep == 0 &&
+                       strcmp(o->backend, "cpu,cuda") == 0;
+    if (o->budget == 0 && usual) o->budget = o->quick ? 25 : 60;
+    if (o->min_time == 0) o->min_time = o->full ? 0.2 : 0.05;
 }
 
 bench_options bench_parse_options(const bench_op *const *ops, int argc, char **argv)
@@ -214,6 +237,6 @@ bench_options bench_parse_options(const bench_op *const *ops, int argc, char **a
     if (o.data_dir != NULL && o.data_dir[0] == '\0') o.data_dir = NULL;
     argp_err_exit_status = 2;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
-    if (o.min_time == 0) o.min_time = o.quick ? 0.05 : 0.2;
+    set_times(&o);
     return o;
 }

@@ -10,6 +10,7 @@ typedef struct bench_options {
     const bench_op *const *ops; // all there are
     const char *op; // NULL: every operation
     const char *shape; // NULL: every point
+    const char *dtype; // NULL: every type of elements
     const char *backend; // as given
     bench_backends backends; // asked for, whether they run here or not
     int num_threads; // of the first of --threads
@@ -19,6 +20,7 @@ typedef struct bench_options {
     bool quick;
     bool no_roofs;
     bool full; // also the points of BENCH_FULL
+    bool cold_only; // no hot time, no naive loop, one check of each variant
     const char *json; // files to write, NULL: none
     const char *html;
     const char *markdown;
@@ -27,6 +29,7 @@ typedef struct bench_options {
     const char *data_dir;
     const char *peers; // a Python to run other libraries with, NULL: no peers
     double min_time; // seconds of samples per time
+    double budget; // seconds of the run after which no time is sampled longer than that; 0: none
     uint64_t seed;
 } bench_options;
 

@@ -98,3 +98,12 @@ bool bench_point_matches(const bench_point *point, const char *filter)
     }
     return true;
 }
+
+const char *bench_point_dtype(const bench_point *point)
+{
+    for (int a = 0; a < num_axes(point->op); a++) {
+        const bench_axis *const axis = &point->op->axes[a];
+        if (strcmp(axis->name, "dtype") == 0) return axis->labels[point->v[a] - 1];
+    }
+    return point->op->dtype != NULL ? point->op->dtype : "f32";
+}

@@ -41,7 +41,8 @@ static bool op_wanted(const bench_options *o, const bench_op *op)
 static bool point_wanted(const bench_options *o, const bench_point *point)
 {
     return (!o->quick || (point->flags & BENCH_QUICK)) &&
-           (o->full || !(point->flags & BENCH_FULL)) && bench_point_matches(point, o->shape);
+           (o->full || !(point->flags & BENCH_FULL)) && bench_point_matches(point, o->shape) &&
+           (o->dtype == NULL || strcmp(o->dtype, bench_point_dtype(point)) == 0);
 }
 
 static int count_points(const bench_options *o)
@@ -64,20 +65,27 @@ static double point_bytes(const bench_point *point)
     return work.bytes_read + work.bytes_written;
 }
 
+static void list_head(const bench_op *op)
+{
+    printf("%s: %s\n  axes:", op->name, op->model);
+    for (int a = 0; a < BENCH_MAX_AXES && op->axes[a].name != NULL; a++) {
+        printf(" %s", op->axes[a].name);
+    }
+    printf("\n");
+}
+
 static int list_points(const bench_options *o)
 {
     for (int i = 0; o->ops[i] != NULL; i++) {
         const bench_op *const op = o->ops[i];
         if (!op_wanted(o, op)) continue;
-        printf("%s: %s\n  axes:", op->name, op->model);
-        for (int a = 0; a < BENCH_MAX_AXES && op->axes[a].name != NULL; a++) {
-            printf(" %s", op->axes[a].name);
-        }
-        printf("\n");
         bench_point point;
+        bool headed = false;
         for (int p = 0; bench_point_at(op, p, &point); p++) {
             char name[BENCH_TEXT];
             if (!point_wanted(o, &point)) continue;
+            if (!headed) list_head(op);
+            headed = true;
             bench_point_name(&point, name);
             printf("  %-40s %10.2f MiB%s\n", name, point_bytes(&point) / 0x1p20,
                    point.flags & BENCH_QUICK  ? "  (quick)"
@@ -88,7 +96,7 @@ static int list_points(const bench_options *o)
     return 0;
 }
 
-static void run_points(const bench_session *session, int num_points)
+static void run_points(bench_session *session, int num_points)
 {
     const bench_options *const o = session->options;
     int done = 0;
@@ -106,6 +114,8 @@ static void run_points(const bench_session *session, int num_points)
                 fprintf(stderr, "\r\033[K[%d/%d] %s %s", done + 1, num_points, o->ops[i]->name,
                         name);
             }
+            const double due = o->budget * done / num_points;
+            session->behind = o->budget > 0 && bench_now() - session->start > due;
             bench_run_point(session, &point);
             done++;
         }
@@ -259,7 +269,8 @@ int bench_main(const bench_op *const *ops, int argc, char **argv)
     static bench_session session;
     totals totals = {.rows = json_array()};
     json_t *const roofs = json_array();
-    session = (bench_session){.options = &options, .emit = on_row, .emit_state = &totals};
+    session = (bench_session){
+        .options = &options, .start = bench_now(), .emit = on_row, .emit_state = &totals};
     bench_catch_interrupts();
     measure_all(&session, "before", roofs);
     start_peers(&session);

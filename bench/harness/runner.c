@@ -116,16 +116,6 @@ static void peer_calls(void *state, int64_t first, int64_t n)
     }
 }
 
-bench_limit bench_limit_of(const bench_row *row)
-{
-    const double bytes = row->work.bytes_read + row->work.bytes_written;
-    const double memory = row->roof > 0 ? bytes / row->roof : 0;
-    const bool launch = row->launch_floor > memory;
-    const double floor = launch ? row->launch_floor : memory;
-    const bool issue = row->cold.seconds.median > 1.5 * floor;
-    return (bench_limit){issue ? "issue" : launch ? "launch" : "memory", floor};
-}
-
 // The time until a call returns, the device's part excluded.
 static void time_host(const bench_device *device, bound_variant *bound, bench_timing *timing)
 {
@@ -224,8 +214,22 @@ static int check_threads(const point_run *run, int backend, int threads[3])
     return count;
 }
 
+// Of --cold-only: each variant that will be timed once.
+static bool check_wanted(point_run *run, char reason[BENCH_TEXT])
+{
+    const bench_options *const o = run->session->options;
+    for (int b = 0; b < o->backends.count; b++) {
+        const bool on_cpu = strcmp(o->backends.name[b], "cuda") != 0;
+        const bench_variant *const variant =
+            bench_variant_of(o->backends.name[b], on_cpu ? o->num_threads : 1);
+        if (variant != NULL && !check_variant(run, variant, false, reason)) return false;
+    }
+    return true;
+}
+
 static bool check_point(point_run *run, char reason[BENCH_TEXT])
 {
+    if (run->session->options->cold_only) return check_wanted(run, reason);
     const bench_backends *const here = bench_available_backends();
     const bool large = bench_set_bytes(&run->c) > LARGE_BYTES;
     for (int b = 0; b < here->count; b++) {
@@ -245,18 +249,27 @@ static bool check_point(point_run *run, char reason[BENCH_TEXT])
 
 // Times ---------------------------------------------------------------------------------------------
 
+static bench_limits limits_of(const bench_session *session)
+{
+    bench_limits limits = bench_limits_of(session->options->min_time);
+    if (session->behind) limits.max_time = limits.min_time;
+    limits.hurried = session->behind;
+    return limits;
+}
+
 static void time_bound(const point_run *run, const bound_variant *bound, bench_row *row)
 {
     const bench_sets *const sets = bound->sets;
     const bench_device *const device = sets->device;
-    const bench_limits limits = bench_limits_of(run->session->options->min_time);
+    const bool cold_only = run->session->options->cold_only;
+    const bench_limits limits = limits_of(run->session);
     bound_variant state = *bound;
     const bench_arm arms[2] = {
         {device, cold_calls, &state, 0},
         {device, peer_calls, &state, sets->count / 2}, // not the set that was just used
     };
     bench_timing timings[2];
-    row->has_peer = row->op->peer != NULL && device == bench_device_host();
+    row->has_peer = row->op->peer != NULL && device == bench_device_host() && !cold_only;
     bench_sample(arms, row->has_peer ? 2 : 1, &limits, timings);
     row->cold = timings[0];
     if (row->has_peer) row->peer = timings[1];
@@ -265,12 +278,12 @@ static void time_bound(const point_run *run, const bound_variant *bound, bench_r
     const double moved = row->work.bytes_read + row->work.bytes_written;
     const double touched = moved < (double)sets->bytes ? moved : (double)sets->bytes;
     row->cache_cold = touched * sets->count >= 4.0 * (double)device->cache_bytes;
-    row->has_hot = sets->bytes <= device->cache_bytes / 2;
+    row->has_hot = sets->bytes <= device->cache_bytes / 2 && !cold_only;
     if (row->has_hot) {
         const bench_arm hot = {device, hot_calls, &state, 0};
         bench_sample(&hot, 1, &limits, &row->hot);
     }
-    if (device == bench_device_host()) return;
+    if (device == bench_device_host() || cold_only) return;
     time_host(device, &state, &row->host);
     row->graph_node = device->node(hot_calls, &state);
     row->clocks = bench_read_clocks();
@@ -282,7 +295,7 @@ static void time_peers(point_run *run, const bench_variant *variant, bench_row *
     const bool widest = strcmp(variant->backend, bench_available_backends()->name[0]) == 0;
     const bool cuda = variant->device != bench_device_host();
     if (run->session->peers == NULL || !(widest || cuda) || bench_interrupted()) return;
-    const bench_limits limits = bench_limits_of(run->session->options->min_time);
+    const bench_limits limits = limits_of(run->session);
     char reason[BENCH_TEXT] = "";
     row->num_peers =
         bench_run_peers(run->session->peers, &run->c, &run->golden, variant->device, row->num_sets,
@@ -349,7 +362,9 @@ static bool time_point(point_run *run)
             if (!cuda) good &= time_backend(run, wanted->name[b], options->sweep[s]);
         }
     }
-    if (!(run->c.point.flags & BENCH_EACH_ISA) || wanted->num_cpu == 0) return good;
+    if (!(run->c.point.flags & BENCH_EACH_ISA) || wanted->num_cpu == 0 || options->cold_only) {
+        return good;
+    }
 
     const bench_backends *const here = bench_available_backends();
     for (int b = 0; b < here->num_cpu; b++) {

@@ -49,6 +49,8 @@ typedef struct bench_session {
     bench_roofs roofs[BENCH_MAX_VARIANTS]; // one per device and number of threads
     int num_roofs;
     bench_peers *peers; // NULL: none asked for, or none here
+    double start; // of the run, by bench_now
+    bool behind; // its budget: the least sampling must do
     bench_emit *emit; // gets every row
     void *emit_state;
 } bench_session;

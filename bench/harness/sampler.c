@@ -72,6 +72,14 @@ static bench_summary summary_of(const sampled_arm *s)
     return summary;
 }
 
+static const char *reason_of(const bench_limits *limits, const sampled_arm *s)
+{
+    if (bench_interrupted()) return "interrupted";
+    if (bench_median_rank(s->count) < 0) return "too few samples for an interval of the median";
+    return limits->hurried ? "the interval of the median is wide, and the run behind its budget"
+                           : "the interval of the median is wide at the time limit";
+}
+
 void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limits,
                   bench_timing *timings)
 {
@@ -106,6 +114,7 @@ void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limit
             .seconds = summary_of(&state[a]),
             .calls_per_sample = state[a].calls_per_sample,
             .ambiguous = a == 0 && !precise,
+            .reason = a == 0 && !precise ? reason_of(limits, &state[a]) : "",
         };
         free(state[a].samples);
     }

@@ -12,6 +12,7 @@ typedef struct bench_limits {
     double sample_time; // seconds that one sample should last: short calls are timed in rows
     int min_samples;
     double precision; // wanted half width of the confidence interval over the median
+    bool hurried; // max_time is short because the run is behind its budget
 } bench_limits;
 
 // Limits from the option --min-time.
@@ -29,6 +30,7 @@ typedef struct bench_timing {
     bench_summary seconds; // of one call
     int64_t calls_per_sample;
     bool ambiguous; // the time limit came before the precision
+    const char *reason; // why it is ambiguous, or ""
 } bench_timing;
 
 // Samples the arms in turns, so that a change of the machine's speed meets all of them.

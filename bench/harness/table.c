@@ -37,7 +37,8 @@ void bench_print_environment(const bench_environment *e, const bench_options *op
     printf("cpu       %s, %d core%s, %s\n", e->cpu, e->cores, e->cores == 1 ? "" : "s", e->caches);
     printf("system    %s, %s memory, load %.2f\n", e->system, e->memory, e->load);
     if (e->load > 0.5 * e->cores) {
-        printf("          other programs are running: times with several threads suffer most\n");
+        printf("          other programs are running: times with several threads suffer most, the\n"
+               "          less under OMP_WAIT_POLICY=passive or with --threads 1\n");
     }
     printf("device    %s\n", e->device);
     printf("build     %s\n", e->build);
@@ -90,7 +91,9 @@ void bench_print_legend(void)
         "naive   time of a plain two-pass double C loop, same threads, over ours\n"
         "ulp     largest error against an independent computation\n"
         "bits    runs (repeated, other instruction sets, threads, devices) with equal bits\n"
-        "alloc   allocations in a call; launch: CUDA kernels in a call\n");
+        "alloc   allocations in a call; launch: CUDA kernels in a call\n"
+        "limit   what bounds the time from below: memory or launch by the roofs, issue where\n"
+        "        it takes half as long again, so that instructions decide\n");
 }
 
 void bench_print_op(const bench_op *op)
@@ -98,9 +101,9 @@ void bench_print_op(const bench_op *op)
     printf("\n%s: %s\n", op->name, op->model);
     char rate[BENCH_TEXT];
     snprintf(rate, sizeof rate, "%.20s/s", op->item);
-    printf("  %-28s %-7s %3s %10s %7s %9s %10s %7s %10s %7s %6s %5s %5s %6s\n", "point", "backend",
-           "thr", "cold", "spread", "hot", rate, "GB/s", "roof", "naive", "ulp", "bits", "alloc",
-           "launch");
+    printf("  %-28s %-7s %3s %10s %7s %9s %10s %7s %10s %7s %7s %6s %5s %5s %6s\n", "point",
+           "backend", "thr", "cold", "spread", "hot", rate, "GB/s", "roof", "limit", "naive", "ulp",
+           "bits", "alloc", "launch");
     fflush(stdout);
 }
 
@@ -118,6 +121,16 @@ static void print_peer(const bench_peer *peer, double ours)
     printf("%9s%c %10s  ulp %.3g, abs %.2g  %s\n", time_text(peer->timing.seconds.median, time),
            peer->timing.ambiguous ? '~' : ' ', ratio, peer->error.max_ulp, peer->error.max_abs,
            peer->computes);
+}
+
+bench_limit bench_limit_of(const bench_row *row)
+{
+    const double bytes = row->work.bytes_read + row->work.bytes_written;
+    const double memory = row->roof > 0 ? bytes / row->roof : 0;
+    const bool launch = row->launch_floor > memory;
+    const double floor = launch ? row->launch_floor : memory;
+    const bool issue = row->cold.seconds.median > 1.5 * floor;
+    return (bench_limit){issue ? "issue" : launch ? "launch" : "memory", floor};
 }
 
 void bench_print_row(const bench_row *row)
@@ -143,10 +156,15 @@ void bench_print_row(const bench_row *row)
     if (strcmp(row->backend, "cuda") == 0) {
         snprintf(launches, sizeof launches, "%" PRId64, row->counts.launches);
     }
-    printf("%9s%c %5.1f %% %9s %10s %7.2f %10s %7s %6.3f %5d %5" PRId64 " %6s%s\n", cold,
+    printf("%9s%c %5.1f %% %9s %10s %7.2f %10s %7s %7s %6.3f %5d %5" PRId64 " %6s%s\n", cold,
            row->cold.ambiguous ? '~' : ' ', 100 * bench_spread(&row->cold.seconds), hot, rate,
-           1e-9 * bytes_per_second, roof, peer, row->error.max_ulp, row->bit_comparisons,
-           row->counts.allocations, launches, row->cache_cold ? "" : "  (cache not filled)");
+           1e-9 * bytes_per_second, roof, row->roof > 0 ? bench_limit_of(row).by : "-", peer,
+           row->error.max_ulp, row->bit_comparisons, row->counts.allocations, launches,
+           row->cache_cold ? "" : "  (cache not filled)");
+    if (row->cold.ambiguous) {
+        printf("    AMBIGUOUS: %s (+-%.1f %% after %" PRId64 " samples)\n", row->cold.reason,
+               100 * bench_relative_error(&row->cold.seconds), row->cold.seconds.count);
+    }
     if (strncmp(row->data, "real", 4) == 0) printf("    data: %s\n", row->data);
     for (int i = 0; i < row->num_peers; i++)
         print_peer(&row->peers[i], seconds);
