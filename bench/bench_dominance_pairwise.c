@@ -23,8 +23,10 @@ static const bench_axis axes[] = {{"preset", presets}, {"states", NULL}, {"objec
 
 static const bench_sweep sweeps[] = {
     {{{AREA, WIN_RATE, ASO}, {256}, {4}, {16}, {64}, {LOOP}}, BENCH_QUICK},
-    {{{AREA}, {4096}, {4}, {16}, {64}, {LOOP}}, BENCH_EACH_ISA},
-    {{{AREA}, {4096}, {4}, {16}, {64}, {ARRAYS}}, 0},
+    {{{AREA}, {1024}, {4}, {16}, {64}, {LOOP}}, BENCH_EACH_ISA},
+    {{{AREA}, {4096}, {4}, {16}, {64}, {LOOP}}, BENCH_FULL | BENCH_EACH_ISA},
+    {{{AREA}, {1024}, {4}, {16}, {64}, {ARRAYS}}, 0},
+    {{{AREA}, {4096}, {4}, {16}, {64}, {ARRAYS}}, BENCH_FULL},
     {{{AREA}, {64}, {1}, {128}, {200}, {LOOP}}, 0},
     {{{AREA}, {256}, {1, 8}, {2, 8, 18, 32, 64}, {8, 51, 200}, {LOOP}}, BENCH_FULL},
     {{{0}}, 0},

@@ -17,7 +17,8 @@ static const bench_axis axes[] = {
 
 static const bench_sweep sweeps[] = {
     {{{IQN}, {1024}, {32}, {32}}, BENCH_QUICK},
-    {{{IQN}, {1024}, {200}, {200}}, BENCH_EACH_ISA},
+    {{{IQN}, {512}, {200}, {200}}, BENCH_EACH_ISA},
+    {{{IQN}, {1024}, {200}, {200}}, BENCH_FULL},
     {{{IQN}, {4096}, {200}, {200}}, BENCH_FULL},
     {{{PINBALL}, {4096}, {64}, {64}}, 0},
     {{{IQN}, {65536}, {8}, {8}}, 0},

@@ -20,7 +20,8 @@ static const bench_axis axes[] = {
 
 static const bench_sweep sweeps[] = {
     {{{ROWS}, {4096}, {32, 200}}, BENCH_QUICK},
-    {{{ROWS}, {16384}, {200}}, BENCH_EACH_ISA},
+    {{{ROWS}, {8192}, {200}}, BENCH_EACH_ISA},
+    {{{ROWS}, {16384}, {200}}, BENCH_FULL | BENCH_EACH_ISA},
     {{{FIVE}, {512}, {4096}}, 0},
     {{{0}}, 0},
 };

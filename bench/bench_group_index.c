@@ -15,7 +15,8 @@ static const bench_axis axes[] = {{"kind", kinds}, {"rows", NULL}, {"groups", NU
 
 static const bench_sweep sweeps[] = {
     {{{DENSE, RUNS}, {65536}, {4096}}, BENCH_QUICK},
-    {{{DENSE, RUNS, LABELS}, {1048576}, {65536}}, 0},
+    {{{LABELS}, {262144}, {16384}}, 0},
+    {{{DENSE, RUNS, LABELS}, {1048576}, {65536}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

@@ -24,7 +24,8 @@ static const bench_axis axes[] = {{"gradients", gradients_of},
 
 static const bench_sweep sweeps[] = {
     {{{LOGPROB, ENTROPY}, {16}, {32768}, {LOGITS_BF16}}, BENCH_QUICK},
-    {{{LOGPROB}, {256}, {131072}, {LOGITS_BF16}}, BENCH_EACH_ISA},
+    {{{LOGPROB}, {64}, {131072}, {LOGITS_BF16}}, BENCH_EACH_ISA},
+    {{{LOGPROB}, {256}, {131072}, {LOGITS_BF16}}, BENCH_FULL | BENCH_EACH_ISA},
     {{{ENTROPY}, {256}, {131072}, {LOGITS_BF16}}, BENCH_FULL},
     {{{LOGPROB}, {64}, {131072}, {LOGITS_F32}}, 0},
     {{{LOGPROB}, {256}, {131072}, {LOGITS_F32}}, BENCH_FULL},

@@ -19,7 +19,8 @@ static const bench_axis axes[] = {
 
 static const bench_sweep sweeps[] = {
     {{{LOGPROB, ENTROPY}, {16}, {32768}, {LOGITS_BF16}}, BENCH_QUICK},
-    {{{LOGPROB}, {512}, {131072}, {LOGITS_BF16}}, BENCH_EACH_ISA},
+    {{{LOGPROB}, {128}, {131072}, {LOGITS_BF16}}, BENCH_EACH_ISA},
+    {{{LOGPROB}, {512}, {131072}, {LOGITS_BF16}}, BENCH_FULL | BENCH_EACH_ISA},
     {{{ENTROPY}, {512}, {131072}, {LOGITS_BF16}}, BENCH_FULL},
     {{{LOGPROB}, {64}, {151936}, {LOGITS_F32}}, 0},
     {{{LOGPROB}, {256}, {151936}, {LOGITS_BF16, LOGITS_F32}}, BENCH_FULL},

@@ -20,10 +20,13 @@ static const bench_axis axes[] = {
 static const bench_sweep sweeps[] = {
     {{{PPO, GRPO, GSPO}, {GRADIENT, STATS}, {64}, {1024}}, BENCH_QUICK},
     {{{PPO, GRPO}, {GRADIENT}, {1024}, {1024}}, BENCH_EACH_ISA},
-    {{{PPO}, {GRADIENT}, {8192}, {2048}}, 0},
+    {{{PPO}, {GRADIENT}, {4096}, {1024}}, 0},
+    {{{PPO}, {GRADIENT}, {8192}, {2048}}, BENCH_FULL},
     {{{GRPO, GSPO}, {GRADIENT}, {8192}, {2048}}, BENCH_FULL},
     {{{PPO, GRPO, GSPO}, {STATS}, {8192}, {2048}}, BENCH_FULL},
-    {{{PPO, GRPO, GSPO}, {GRADIENT}, {8, 256, 4096}, {128, 1024}}, BENCH_FULL},
+    {{{PPO, GRPO, GSPO}, {GRADIENT}, {8, 256}, {128, 1024}}, BENCH_FULL},
+    {{{GRPO, GSPO}, {GRADIENT}, {4096}, {128, 1024}}, BENCH_FULL},
+    {{{PPO}, {GRADIENT}, {4096}, {128}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

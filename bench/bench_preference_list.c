@@ -21,7 +21,8 @@ static const bench_axis axes[] = {
 static const bench_sweep sweeps[] = {
     {{{YOJO, PLACKETT_LUCE, INSTRUCT_GPT}, {8192}, {8}}, BENCH_QUICK},
     {{{OP_GFN, REAL}, {65536}, {8}}, 0},
-    {{{YOJO}, {1048576}, {8}}, BENCH_EACH_ISA},
+    {{{YOJO}, {262144}, {8}}, BENCH_EACH_ISA},
+    {{{YOJO}, {1048576}, {8}}, BENCH_FULL | BENCH_EACH_ISA},
     {{{PLACKETT_LUCE}, {1024}, {64}}, 0},
     {{{PLACKETT_LUCE}, {8192}, {64}}, BENCH_FULL},
     {{{0}}, 0},

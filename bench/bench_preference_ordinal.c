@@ -18,8 +18,10 @@ static const bench_axis axes[] = {
 
 static const bench_sweep sweeps[] = {
     {{{OPRM}, {8192}, {9}}, BENCH_QUICK},
-    {{{OPRM}, {262144}, {9}}, BENCH_EACH_ISA},
-    {{{HALF_TIE}, {65536}, {10, 64}}, 0},
+    {{{OPRM}, {65536}, {9}}, BENCH_EACH_ISA},
+    {{{OPRM}, {262144}, {9}}, BENCH_FULL | BENCH_EACH_ISA},
+    {{{HALF_TIE}, {16384}, {10, 64}}, 0},
+    {{{HALF_TIE}, {65536}, {10, 64}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

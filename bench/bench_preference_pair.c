@@ -21,10 +21,12 @@ static const bench_axis axes[] = {
 // metrics: the gradients too.
 static const bench_sweep sweeps[] = {
     {{{BT}, {1024, 65536}, {GRADIENTS}}, BENCH_QUICK},
-    {{{BT}, {16777216}, {GRADIENTS}}, BENCH_EACH_ISA},
+    {{{BT}, {4194304}, {GRADIENTS}}, BENCH_EACH_ISA},
+    {{{BT}, {16777216}, {GRADIENTS}}, BENCH_FULL | BENCH_EACH_ISA},
     {{{BT}, {1048576}, {METRICS}}, 0},
     {{{DPO}, {65536, 1048576}, {GRADIENTS}}, BENCH_QUICK},
-    {{{BT, DPO}, {64, 4096, 262144, 4194304}, {GRADIENTS}}, BENCH_FULL},
+    {{{BT, DPO}, {64, 4096, 262144}, {GRADIENTS}}, BENCH_FULL},
+    {{{DPO}, {4194304}, {GRADIENTS}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

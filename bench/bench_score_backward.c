@@ -16,7 +16,8 @@ static const bench_axis axes[] = {
 
 static const bench_sweep sweeps[] = {
     {{{1024}, {1024}, {1}}, BENCH_QUICK},
-    {{{4096}, {2048}, {1, 4}}, BENCH_EACH_ISA},
+    {{{4096}, {2048}, {1}}, BENCH_EACH_ISA},
+    {{{4096}, {2048}, {4}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

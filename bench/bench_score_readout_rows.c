@@ -12,8 +12,10 @@ const bench_axis readout_axes[] = {
 const bench_sweep readout_sweeps[] = {
     {{{READOUT_ARMO}, {4096}, {19}}, BENCH_QUICK},
     {{{READOUT_DPA}, {524288}, {5}}, 0},
-    {{{READOUT_ARMO}, {131072}, {19}}, BENCH_EACH_ISA},
-    {{{READOUT_OPRM}, {262144}, {9}}, 0},
+    {{{READOUT_ARMO}, {65536}, {19}}, BENCH_EACH_ISA},
+    {{{READOUT_ARMO}, {131072}, {19}}, BENCH_FULL | BENCH_EACH_ISA},
+    {{{READOUT_OPRM}, {65536}, {9}}, 0},
+    {{{READOUT_OPRM}, {262144}, {9}}, BENCH_FULL},
     {{{READOUT_QRM}, {32768}, {95}}, 0},
     {{{0}}, 0},
 };

@@ -17,7 +17,8 @@ static const bench_axis axes[] = {{"link", links}, {"rows", NULL}, {"heads", NUL
 static const bench_sweep sweeps[] = {
     {{{MSE}, {8192}, {5}}, BENCH_QUICK},
     {{{MSE}, {262144}, {5}}, BENCH_EACH_ISA},
-    {{{BCE, HUBER}, {65536}, {19}}, 0},
+    {{{BCE, HUBER}, {16384}, {19}}, 0},
+    {{{BCE, HUBER}, {65536}, {19}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

@@ -228,7 +228,38 @@ Test(bench_run, list_names_operations_and_points)
     static char printed[1 << 16]; // all of it: a pipe closed early ends the program
     cr_expect(run_program("--list", printed, sizeof printed) == 0);
     cr_expect(strstr(printed, "advantage_group") != NULL);
-    cr_expect(strstr(printed, "uniform 4194304x16 grpo") != NULL);
+    cr_expect(strstr(printed, "uniform 1048576x16 grpo") != NULL);
+    cr_expect(strstr(printed, "uniform 4194304x16 grpo") == NULL, "one of --full");
+}
+
+Test(bench_run, dtype_filters_by_axis_or_operation)
+{
+    static char printed[1 << 16];
+    cr_expect(run_program("--list --dtype bf16", printed, sizeof printed) == 0);
+    cr_expect(strstr(printed, "all 8x1024x4096x1 bf16") != NULL, "an axis says so");
+    cr_expect(strstr(printed, "score_backward:") != NULL, "the operation says so");
+    cr_expect(strstr(printed, "advantage_group:") == NULL && strstr(printed, "x4 f32") == NULL);
+    cr_expect(run_program("--list --dtype f32", printed, sizeof printed) == 0);
+    cr_expect(strstr(printed, "advantage_group:") != NULL && strstr(printed, "x1 bf16") == NULL);
+}
+
+Test(bench_run, cold_only_takes_one_time)
+{
+    char path[SCRATCH_PATH], arguments[2 * SCRATCH_PATH], printed[16384];
+    scratch_path(path);
+    snprintf(arguments, sizeof arguments,
+             "--cold-only --no-roofs --op advantage_group --shape 4096x8 --threads 1 --min-time "
+             "0.001 --json %s",
+             path);
+    cr_assert(run_program(arguments, printed, sizeof printed) == 0, "%s", printed);
+    json_t *const report = json_load_file(path, 0, NULL);
+    json_t *const row = json_array_get(json_object_get(report, "rows"), 0);
+    cr_expect(json_is_null(json_object_get(row, "hot")) &&
+              json_is_null(json_object_get(row, "peer")));
+    cr_expect(json_number_value(json_object_get(json_object_get(row, "cold"), "median_s")) > 0);
+    cr_expect(json_number_value(json_object_get(row, "max_ulp")) >= 0, "it is still checked");
+    json_decref(report);
+    remove(path);
 }
 
 Test(bench_run, bad_usage_exits_2_with_a_sentence)
@@ -241,6 +272,8 @@ Test(bench_run, bad_usage_exits_2_with_a_sentence)
         {"--threads 0", "--threads is 0, expected an integer from 1 to 1024"},
         {"--threads two", "--threads is two"},
         {"--min-time -1", "--min-time is -1"},
+        {"--budget 0", "--budget is 0"},
+        {"--dtype f8", "no point matches"},
         {"--seed x", "--seed is x"},
         {"--backend gpu", "--backend: gpu is none of"},
         {"--shape nowhere", "no point matches"},
@@ -298,9 +331,9 @@ Test(bench_run, json_report_has_its_schema)
                                       "launches",
                                       "peer",
                                       NULL};
-    static const char *const timing[] = {"median_s", "ci_low_s", "ci_high_s",        "min_s",
-                                         "p95_s",    "samples",  "calls_per_sample", "ambiguous",
-                                         NULL};
+    static const char *const timing[] = {
+        "median_s",         "ci_low_s",  "ci_high_s",        "min_s", "p95_s", "samples",
+        "calls_per_sample", "ambiguous", "ambiguous_reason", NULL};
     char path[SCRATCH_PATH];
     char arguments[2 * SCRATCH_PATH], printed[16384];
     scratch_path(path);

@@ -60,12 +60,23 @@ Test(bench_sampler, a_noisy_clock_is_ambiguous_at_the_limit)
     noise = 1;
     bench_sample(&arm, 1, &limits, &timing);
     cr_expect(timing.ambiguous);
+    cr_expect(strstr(timing.reason, "wide at the time limit") != NULL, "%s", timing.reason);
     cr_expect(timing.seconds.count > 1000 && timing.seconds.count < 2000, "%d samples",
               (int)timing.seconds.count);
+    bench_limits hurried = limits;
+    hurried.max_time = hurried.min_time;
+    hurried.hurried = true;
+    bench_sample(&arm, 1, &hurried, &timing);
+    cr_expect(strstr(timing.reason, "behind its budget") != NULL, "%s", timing.reason);
+    cr_expect(timing.seconds.count < 100, "%d samples", (int)timing.seconds.count);
+    hurried.max_time = 0;
+    bench_sample(&arm, 1, &hurried, &timing);
+    cr_expect(strstr(timing.reason, "too few samples") != NULL, "%s", timing.reason);
     bench_limits patient = limits;
     patient.max_time = 20;
     bench_sample(&arm, 1, &patient, &timing);
-    cr_expect(!timing.ambiguous, "%d samples", (int)timing.seconds.count);
+    cr_expect(!timing.ambiguous && timing.reason[0] == '\0', "%d samples",
+              (int)timing.seconds.count);
     cr_expect(bench_relative_error(&timing.seconds) <= 0.01);
     cr_expect(timing.seconds.count > 1500);
 }
