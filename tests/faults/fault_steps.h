@@ -4,6 +4,17 @@
 
 #include "fault_runtime.h"
 
+// More than 16384 rows: what fits one block takes fewer launches.
+enum {
+    NUM_ROWS = 17000,
+    LARGE_GROUP = 70000,
+    GROUP_SIZE = 8,
+    NUM_GROUPS = NUM_ROWS / GROUP_SIZE,
+    FEW_GROUPS = 32,
+    LIST_SIZE = 4,
+    WORKSPACE_BYTES = 8 << 20
+};
+
 typedef struct fault_world {
     merit_context *ctx;
     float *rewards; // one of the largest group
@@ -26,8 +37,15 @@ typedef struct fault_step {
     int creates; // it makes the context
 } fault_step;
 
-extern const fault_step fault_steps[];
-extern const int fault_num_steps;
+// Each ends with one that calls nothing.
+extern const fault_step fault_advantage_steps[];
+extern const fault_step fault_preference_steps[];
+extern const fault_step fault_score_steps[];
+extern const fault_step fault_policy_steps[];
+extern const fault_step fault_dominance_steps[];
+
+// Step i of all, the first one creates a context; NULL past the last.
+const fault_step *fault_step_at(int i);
 
 void fault_fill(fault_world *w);
 void fault_release(fault_world *w);
