@@ -156,7 +156,8 @@ static void build_groups(oracle_call *call)
             if (!is_whole) continue;
             g->members = call->members + set * d->num_rows + begin;
             for (int64_t i = 0; i < g->size; i++) {
-                g->members[i].row = row_of(d, begin + i);
+                // where offsets decrease, a position can be in two groups: nothing of the first stays
+                g->members[i] = (oracle_member){.row = row_of(d, begin + i)};
                 read_member(call, set, n, &g->members[i]);
             }
             oracle_group_transform(g);
