@@ -87,10 +87,10 @@ static merit_status call_as_rank(void *state, merit_context *ctx, merit_comm *co
 {
     const bench_case *const c = state;
     const int64_t records = c->point.v[AXIS_RECORDS];
-    merit_moments *const moments = calloc((size_t)records, sizeof *moments);
+    merit_moments *const moments = calloc(2 * (size_t)records, sizeof *moments);
     call made;
     size_t bytes = 0;
-    merit_status status = make_call(records, moments, moments, &made);
+    merit_status status = make_call(records, moments, moments + records, &made);
     if (status == MERIT_STATUS_OK) {
         status = merit_comm_fold_moments_workspace(ctx, comm, &made.desc, &bytes);
     }

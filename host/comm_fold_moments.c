@@ -1,32 +1,49 @@
-// merit_comm_fold_moments: batch statistics over ranks.
-#include <string.h>
+// merit_comm_fold_moments: statistics of a batch cut over ranks.
+#include "../kernels/comm/comm_fold_moments.h"
 
-#include "../kernels/core/moments_cpu.h"
-#include "comm_gather.h"
+#include "comm_folds_common.h"
 
-static const merit_comm_fold_moments_desc defaults = {.struct_size = sizeof defaults,
-                                                      .num_sets = 1};
+static const merit_comm_fold_moments_desc defaults = {
+    .struct_size = sizeof defaults, .num_sets = 1, .groups_per_record = MERIT_TILE};
 
 merit_status merit_comm_fold_moments_desc_init(merit_comm_fold_moments_desc *desc, size_t size)
 {
     return merit_init_struct(__func__, desc, size, &defaults, sizeof *desc,
-                             MERIT_SIZE_0_1(merit_comm_fold_moments_desc, num_sets));
+                             MERIT_SIZE_0_1(merit_comm_fold_moments_desc, max_groups));
 }
 
+typedef struct plan {
+    merit_comm_fold_moments_desc d; // max_groups resolved
+    size_t own_bytes; // of the records of this rank
+    size_t bytes; // of the payload
+    unsigned char *messages;
+    merit_moments *tiles;
+} plan;
+
 static merit_status prepare(merit_context *ctx, const merit_comm *comm,
-                            const merit_comm_fold_moments_desc *desc,
-                            merit_comm_fold_moments_desc *d, merit_layout *layout,
-                            unsigned char **messages)
+                            const merit_comm_fold_moments_desc *desc, plan *p, merit_layout *layout)
 {
-    *d = defaults;
+    p->d = defaults;
     MERIT_TRY(merit_comm_check(ctx, comm));
-    MERIT_TRY(merit_read_struct(ctx, "desc", d, sizeof *d,
-                                MERIT_SIZE_0_1(merit_comm_fold_moments_desc, num_sets), desc));
-    MERIT_REQUIRE(ctx, d->num_groups >= 0, "num_groups is %lld, expected 0 or more",
-                  (long long)d->num_groups);
-    MERIT_REQUIRE_RANGE(ctx, d, num_sets, 1, 1 << 20);
-    const size_t message = merit_comm_message_bytes((size_t)d->num_sets * sizeof(merit_moments));
-    *messages = merit_layout_take(layout, (int64_t)merit_comm_size(comm) + 1, message);
+    MERIT_TRY(merit_read_struct(ctx, "desc", &p->d, sizeof p->d,
+                                MERIT_SIZE_0_1(merit_comm_fold_moments_desc, max_groups), desc));
+    MERIT_REQUIRE_RANGE(ctx, &p->d, num_sets, 1, 1 << 20);
+    const int64_t unit = p->d.groups_per_record;
+    MERIT_REQUIRE(ctx, unit == 1 || unit == MERIT_TILE,
+                  "groups_per_record is %lld, expected 1 or %d", (long long)unit, (int)MERIT_TILE);
+    MERIT_TRY(merit_comm_check_rows(ctx, "groups", p->d.num_groups, &p->d.max_groups));
+    const size_t record = (size_t)p->d.num_sets * sizeof(merit_moments);
+    const size_t own = (size_t)((p->d.num_groups + unit - 1) / unit);
+    const size_t most = (size_t)((p->d.max_groups + unit - 1) / unit);
+    MERIT_REQUIRE(ctx, !__builtin_mul_overflow(most, record, &p->bytes) && p->bytes < SIZE_MAX / 4,
+                  "max_groups and num_sets span more than 2^62 bytes");
+    p->own_bytes = own * record;
+    const int64_t ranks = merit_comm_size(comm);
+    int64_t tiles; // of all ranks at most, with a ragged end
+    MERIT_REQUIRE(ctx, !__builtin_mul_overflow(p->d.max_groups / MERIT_TILE + 1, ranks, &tiles),
+                  "max_groups of all ranks are more than 2^63");
+    p->messages = merit_comm_take_messages(layout, comm, p->bytes);
+    p->tiles = merit_layout_take(layout, tiles, record);
     return MERIT_STATUS_OK;
 }
 
@@ -36,52 +53,12 @@ merit_status merit_comm_fold_moments_workspace(merit_context *ctx, const merit_c
 {
     MERIT_TRY(merit_begin(ctx, __func__));
     MERIT_REQUIRE(ctx, bytes != NULL, "bytes is NULL");
-    merit_comm_fold_moments_desc d;
+    plan p;
     merit_layout layout = merit_layout_begin(NULL);
-    unsigned char *messages = NULL;
-    MERIT_TRY(prepare(ctx, comm, desc, &d, &layout, &messages));
+    MERIT_TRY(prepare(ctx, comm, desc, &p, &layout));
+    MERIT_REQUIRE(ctx, !layout.overflow, "the sizes need a workspace of more than 2^64 bytes");
     *bytes = layout.bytes;
     return MERIT_STATUS_OK;
-}
-
-// Shards must be subtrees of the tree over tiles: 2048 * 2^k groups each, but for the last.
-static merit_status check_shards(merit_context *ctx, const merit_comm_header *headers, int32_t size)
-{
-    int32_t used = size;
-    while (used > 0 && headers[used - 1].extent == 0) {
-        used--;
-    }
-    if (used <= 1) return MERIT_STATUS_OK;
-    const int64_t shard = headers[0].extent;
-    const int64_t tiles = shard / MERIT_TILE;
-    MERIT_REQUIRE(ctx, shard % MERIT_TILE == 0 && tiles > 0 && (tiles & (tiles - 1)) == 0,
-                  "rank 0 of several has %lld groups, expected %d times a power of two",
-                  (long long)shard, (int)MERIT_TILE);
-    for (int32_t rank = 1; rank < used; rank++) {
-        const int64_t groups = headers[rank].extent;
-        const int last = rank == used - 1;
-        MERIT_REQUIRE(ctx, last ? groups <= shard : groups == shard,
-                      "rank %d has %lld groups, expected %s%lld as rank 0 has", (int)rank,
-                      (long long)groups, last ? "at most " : "", (long long)shard);
-    }
-    return MERIT_STATUS_OK;
-}
-
-static merit_moments fold(const merit_comm_header *headers, const unsigned char *gathered,
-                          size_t message, int32_t size, int32_t set)
-{
-    merit_moments_tree tree;
-    tree.count = 0;
-    for (int32_t rank = 0; rank < size; rank++) {
-        if (headers[rank].extent == 0) continue;
-        merit_moments m;
-        memcpy(&m,
-               gathered + (size_t)rank * message + sizeof(merit_comm_header) +
-                   (size_t)set * sizeof m,
-               sizeof m);
-        merit_moments_tree_push(&tree, m);
-    }
-    return merit_moments_output(merit_moments_tree_finish(&tree));
 }
 
 merit_status merit_comm_fold_moments(merit_context *ctx, merit_comm *comm,
@@ -90,37 +67,44 @@ merit_status merit_comm_fold_moments(merit_context *ctx, merit_comm *comm,
                                      size_t workspace_bytes, merit_stream stream)
 {
     MERIT_TRY(merit_begin(ctx, __func__));
-    merit_comm_fold_moments_desc d;
-    merit_comm_fold_moments_io own = {.struct_size = sizeof own};
+    plan p;
+    merit_comm_fold_moments_io a = {.struct_size = sizeof a};
     merit_layout layout = merit_layout_begin(workspace);
-    unsigned char *messages = NULL;
-    MERIT_TRY(prepare(ctx, comm, desc, &d, &layout, &messages));
-    MERIT_TRY(merit_read_struct(ctx, "io", &own, sizeof own,
+    MERIT_TRY(prepare(ctx, comm, desc, &p, &layout));
+    MERIT_TRY(merit_read_struct(ctx, "io", &a, sizeof a,
                                 MERIT_SIZE_0_1(merit_comm_fold_moments_io, moments), io));
-    MERIT_REQUIRE(ctx, own.local != NULL, "local is NULL");
-    MERIT_REQUIRE(ctx, own.moments != NULL, "moments is NULL");
-    const size_t bytes = (size_t)d.num_sets * sizeof *own.local;
+    MERIT_REQUIRE(ctx, a.records != NULL || p.d.num_groups == 0, "records is NULL");
+    MERIT_REQUIRE(ctx, a.moments != NULL, "moments is NULL");
     const merit_region regions[] = {
-        {own.moments, bytes, "moments", 1},
-        {own.local == own.moments ? NULL : own.local, bytes, "local", 0},
+        {a.moments, (size_t)p.d.num_sets * sizeof *a.moments, "moments", 1},
+        {a.records, p.own_bytes, "records", 0},
     };
     MERIT_TRY(merit_check_overlap(ctx, regions, 2));
     MERIT_TRY(merit_layout_check(ctx, &layout, workspace, workspace_bytes));
-    if (ctx->backend->on_device) {
-        return merit_fail(ctx, MERIT_STATUS_UNSUPPORTED,
-                          "backend is %s, but records are folded across ranks on the CPU only",
-                          merit_context_backend(ctx));
-    }
 
-    const merit_comm_header header = {
-        .operation = MERIT_COMM_FOLD_MOMENTS, .count = d.num_sets, .extent = d.num_groups};
+    const int64_t agree[] = {p.d.num_sets, p.d.groups_per_record, p.d.max_groups};
+    const merit_comm_cut cut =
+        merit_comm_row_cut("the groups", p.d.num_groups, p.d.groups_per_record, agree, 3,
+                           "num_sets, groups_per_record and max_groups");
+    const merit_comm_header header =
+        merit_comm_cut_header(&cut, MERIT_COMM_FOLD_MOMENTS, p.d.num_sets);
     const unsigned char *gathered = NULL;
-    MERIT_TRY(merit_comm_gather(ctx, comm, header, own.local, bytes, messages, stream, &gathered));
-    const size_t message = merit_comm_message_bytes(bytes);
-    const int32_t size = merit_comm_size(comm);
-    MERIT_TRY(check_shards(ctx, merit_comm_headers(comm), size));
-    for (int32_t set = 0; set < d.num_sets; set++) {
-        own.moments[set] = fold(merit_comm_headers(comm), gathered, message, size, set);
-    }
-    return MERIT_STATUS_OK;
+    const merit_comm_part part = {a.records, p.own_bytes, 0};
+    MERIT_TRY(merit_comm_gather_parts(ctx, comm, header, &part, 1, p.bytes, p.messages, stream,
+                                      &gathered));
+    int64_t total = 0;
+    MERIT_TRY(merit_comm_cut_check(ctx, comm, &cut, &total));
+    const merit_comm_fold_moments_args args = {
+        .parts = merit_comm_parts_in(comm, gathered, p.bytes, p.d.num_groups),
+        .records = merit_comm_payload(gathered, 0),
+        .num_groups = total,
+        .num_sets = p.d.num_sets,
+        .groups_per_record = p.d.groups_per_record,
+        .tiles = p.tiles,
+        .moments = a.moments};
+    int previous;
+    MERIT_TRY(merit_enter_device(ctx, &previous));
+    const merit_launch launch = merit_launch_on(ctx, stream);
+    const int code = ctx->backend->comm_fold_moments(&args, &launch);
+    return merit_leave_device(ctx, previous, merit_launch_status(ctx, code));
 }

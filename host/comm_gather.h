@@ -17,7 +17,11 @@ typedef struct merit_comm_header {
 } merit_comm_header;
 
 typedef enum merit_comm_operation {
+    // of comm_folds.h
     MERIT_COMM_FOLD_MOMENTS = 1,
+    MERIT_COMM_FOLD_SUMS = 2,
+    MERIT_COMM_FOLD_STATS = 3,
+    MERIT_COMM_GATHER_ROWS = 4,
     // of comm_shards.h
     MERIT_COMM_POLICY_LOGPROB = 32,
     MERIT_COMM_SCORE = 33,

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 
-FAMILIES = "score reward preference advantage dominance policy".split()
+FAMILIES = "score reward preference advantage dominance policy comm".split()
 SOURCES = (".c", ".h", ".cu", ".cuh", ".cpp")
 
 # (files, what they may include by "..." or from this tree), the first match decides.

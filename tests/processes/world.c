@@ -150,3 +150,22 @@ uint32_t world_random(uint32_t *state)
     *state = *state * 1664525u + 1013904223u;
     return *state >> 8;
 }
+
+// Each rank takes a part of what is left, the last all of it.
+int64_t world_part(const world *w, uint32_t *state, int64_t total, int64_t unit, int64_t *first,
+                   int64_t *rows)
+{
+    const int64_t units = (total + unit - 1) / unit;
+    int64_t begin = 0, most = 0;
+    for (int rank = 0; rank < w->size; rank++) {
+        const int64_t left = units - begin;
+        const int64_t mine =
+            rank == w->size - 1 ? left : (int64_t)(world_random(state) % (uint32_t)(left + 1));
+        const int64_t end = (begin + mine) * unit < total ? (begin + mine) * unit : total;
+        const int64_t size = end - (begin * unit < total ? begin * unit : total);
+        if (rank == w->rank) *first = end - size, *rows = size;
+        most = size > most ? size : most;
+        begin += mine;
+    }
+    return most;
+}

@@ -65,4 +65,9 @@ void world_release(world *w);
 
 uint32_t world_random(uint32_t *state);
 
+// This rank's part of `total` rows cut at random at multiples of `unit`: some ranks may have none. Returns
+// the most rows of any. The same `state` on all ranks.
+int64_t world_part(const world *w, uint32_t *state, int64_t total, int64_t unit, int64_t *first,
+                   int64_t *rows);
+
 #endif

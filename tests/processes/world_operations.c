@@ -3,7 +3,10 @@
 
 const world_operation world_operations[] = {
     {"gather", 5, 0, operation_gather},
-    {"comm_fold_moments", 15, 1, operation_fold_moments},
+    {"comm_fold_moments", 8, 0, operation_fold_moments},
+    {"comm_fold_sums", 4, 0, operation_fold_sums},
+    {"comm_fold_stats", 2, 0, operation_fold_stats},
+    {"comm_gather_rows", 8, 0, operation_gather_rows},
     {"comm_policy_logprob", 6, 0, operation_policy_logprob},
     {"comm_score", 6, 0, operation_score},
     {"comm_score_gradients", 6, 0, operation_score_gradients},

@@ -110,6 +110,15 @@ void ranks_read(rank *r, const void *block, void *host, size_t bytes)
     copy_out(r->on_device, host, block, bytes);
 }
 
+void ranks_expect(const rank *r, merit_status status, merit_status expected, const char *word)
+{
+    const char *const error = merit_context_last_error(r->ctx);
+    cr_expect(status == expected, "rank %d of %d: %s, %s", r->rank, r->size,
+              merit_status_string(status), error);
+    cr_expect(word == NULL || strstr(error, word) != NULL, "rank %d of %d: %s, expected %s",
+              r->rank, r->size, error, word);
+}
+
 // The all-gather -----------------------------------------------------------------------------------
 
 int ranks_gather(void *user, const void *send, void *receive, size_t bytes, merit_stream stream)

@@ -34,10 +34,36 @@ typedef struct rank {
 
 typedef void rank_body(rank *r, void *state);
 
+// merit_<op> of a rank with a workspace of the size it asks for; the status goes into `status`.
+#define RANKS_CALL(status, r, op, d, io)                                            \
+    do {                                                                            \
+        size_t ranks_bytes = 0;                                                     \
+        status = merit_##op##_workspace((r)->ctx, d, &ranks_bytes);                 \
+        if (status == MERIT_STATUS_OK) {                                            \
+            void *const ranks_scratch = ranks_workspace(r, ranks_bytes);            \
+            status = merit_##op((r)->ctx, d, io, ranks_scratch, ranks_bytes, NULL); \
+        }                                                                           \
+    } while (0)
+
+// The same for merit_comm_<op>.
+#define RANKS_COMM_CALL(status, r, op, d, io)                                                  \
+    do {                                                                                       \
+        size_t ranks_bytes = 0;                                                                \
+        status = merit_comm_##op##_workspace((r)->ctx, (r)->comm, d, &ranks_bytes);            \
+        if (status == MERIT_STATUS_OK) {                                                       \
+            void *const ranks_scratch = ranks_workspace(r, ranks_bytes);                       \
+            status =                                                                           \
+                merit_comm_##op((r)->ctx, (r)->comm, d, io, ranks_scratch, ranks_bytes, NULL); \
+        }                                                                                      \
+    } while (0)
+
 void ranks_run(const ranks *all, rank_body *body, void *state);
 
 // The all-gather. Ranks whose messages differ in length get RANKS_UNEQUAL.
 int ranks_gather(void *user, const void *send, void *receive, size_t bytes, merit_stream stream);
+
+// A rank's status is `status`, and its last error has `word` (NULL: not looked at).
+void ranks_expect(const rank *r, merit_status status, merit_status expected, const char *word);
 
 // Memory of the rank's backend, freed when its body returns. Exactly `bytes` long.
 void *ranks_copy(rank *r, const void *data, size_t bytes); // NULL gives NULL

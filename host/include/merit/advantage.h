@@ -134,7 +134,7 @@ typedef struct merit_advantage_group_desc {
     int32_t expected_size; // members a group should have; 0 = any; default 0
     int32_t
         batch_record; // 1: io.batch_, group_ and tile_moments may be given, as with a BATCH level;
-        // default 0
+    // default 0
 } merit_advantage_group_desc;
 
 typedef struct merit_advantage_group_io {
