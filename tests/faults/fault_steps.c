@@ -23,8 +23,8 @@ static const fault_step context_steps[] = {
 const fault_step *fault_step_at(int i)
 {
     static const fault_step *const families[] = {
-        context_steps,     fault_advantage_steps, fault_preference_steps,
-        fault_score_steps, fault_policy_steps,    fault_dominance_steps,
+        context_steps,      fault_advantage_steps, fault_preference_steps, fault_score_steps,
+        fault_policy_steps, fault_dominance_steps, fault_comm_steps,
     };
     for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
         for (const fault_step *s = families[f]; s->call != NULL; s++) {
@@ -46,6 +46,7 @@ static void *take(size_t bytes)
 
 void fault_fill(fault_world *w)
 {
+    if (merit_comm_create_single(&w->comm) != MERIT_STATUS_OK) abort();
     w->rewards = take(LARGE_GROUP * sizeof *w->rewards);
     w->advantages = take(LARGE_GROUP * sizeof *w->advantages);
     w->offsets = take((NUM_GROUPS + 1) * sizeof *w->offsets);
@@ -67,6 +68,7 @@ void fault_fill(fault_world *w)
 
 void fault_release(fault_world *w)
 {
+    merit_comm_destroy(w->comm);
     free(w->rewards);
     free(w->advantages);
     free(w->offsets);

@@ -17,6 +17,7 @@ enum {
 
 typedef struct fault_world {
     merit_context *ctx;
+    merit_comm *comm; // of one rank
     float *rewards; // one of the largest group
     float *advantages; // as many
     int64_t *ids; // [R]
@@ -43,6 +44,7 @@ extern const fault_step fault_preference_steps[];
 extern const fault_step fault_score_steps[];
 extern const fault_step fault_policy_steps[];
 extern const fault_step fault_dominance_steps[];
+extern const fault_step fault_comm_steps[];
 
 // Step i of all, the first one creates a context; NULL past the last.
 const fault_step *fault_step_at(int i);

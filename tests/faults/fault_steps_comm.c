@@ -1,0 +1,82 @@
+// The steps of operations across ranks, on one rank. Several: tests/nccl.
+#include "fault_steps.h"
+
+static merit_status vocabulary(fault_world *w)
+{
+    enum { ROWS = 8 };
+    merit_policy_logprob_desc part;
+    merit_policy_logprob_desc_init(&part, sizeof part);
+    part.num_tokens = ROWS;
+    part.vocab_size = 4096;
+    part.partials = MERIT_LOGPROB_PARTIALS_SEGMENT;
+    merit_comm_policy_logprob_desc desc;
+    merit_comm_policy_logprob_desc_init(&desc, sizeof desc);
+    desc.logprob = &part;
+    const merit_comm_policy_logprob_io io = {
+        .struct_size = sizeof io,
+        .shards = (const merit_policy_logprob_shard *)(const void *)w->offsets,
+        .segments = (const merit_policy_logprob_segment *)(const void *)w->ids,
+        .lse = w->advantages,
+        .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_comm_policy_logprob_workspace(w->ctx, w->comm, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_comm_policy_logprob(w->ctx, w->comm, &desc, &io, w->workspace, WORKSPACE_BYTES,
+                                     NULL);
+}
+
+static merit_score_desc heads(int64_t tokens)
+{
+    merit_score_desc d;
+    merit_score_desc_init(&d, sizeof d);
+    d.num_tokens = tokens;
+    d.hidden_size = 8;
+    d.num_heads = 2;
+    d.positions = MERIT_POSITIONS_ALL;
+    d.shard = MERIT_SCORE_SHARD_PARTIAL;
+    return d;
+}
+
+static merit_status columns(fault_world *w)
+{
+    const merit_score_desc part = heads(16);
+    merit_comm_score_desc desc;
+    merit_comm_score_desc_init(&desc, sizeof desc);
+    desc.score = &part;
+    desc.hidden_total = part.hidden_size;
+    const merit_comm_score_io io = {.struct_size = sizeof io,
+                                    .tile_sums = (const double *)(const void *)w->ids,
+                                    .scores = w->advantages,
+                                    .diagnostics = w->diagnostics};
+    size_t bytes;
+    const merit_status status = merit_comm_score_workspace(w->ctx, w->comm, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_comm_score(w->ctx, w->comm, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status positions(fault_world *w)
+{
+    const merit_score_desc part = heads(3 * 2048);
+    merit_comm_score_gradients_desc desc;
+    merit_comm_score_gradients_desc_init(&desc, sizeof desc);
+    desc.score = &part;
+    const merit_comm_score_gradients_io io = {.struct_size = sizeof io,
+                                              .weight_tiles = (const double *)(const void *)w->ids,
+                                              .bias_tiles =
+                                                  (const double *)(const void *)w->offsets,
+                                              .grad_weight = w->advantages,
+                                              .grad_bias = w->advantages + NUM_ROWS};
+    size_t bytes;
+    const merit_status status =
+        merit_comm_score_gradients_workspace(w->ctx, w->comm, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_comm_score_gradients(w->ctx, w->comm, &desc, &io, w->workspace, WORKSPACE_BYTES,
+                                      NULL);
+}
+
+const fault_step fault_comm_steps[] = {
+    {"merit_comm_policy_logprob", "a vocabulary", vocabulary, 0},
+    {"merit_comm_score", "columns", columns, 0},
+    {"merit_comm_score_gradients", "positions", positions, 0},
+    {0},
+};
