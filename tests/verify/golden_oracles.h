@@ -9,7 +9,18 @@
 typedef const char *golden_check(tk_fixture *tk, const void *desc, const void *io);
 
 golden_check golden_preference_pair, golden_preference_list, golden_preference_ordinal;
-golden_check golden_advantage_group;
-golden_check golden_policy_loss;
+golden_check golden_advantage_group, golden_group_index;
+golden_check golden_policy_loss, golden_policy_logprob_forward, golden_policy_logprob_backward;
+golden_check golden_dominance_pairwise, golden_dominance_subset, golden_quantile_huber,
+    golden_quantile_target, golden_quantile_sort;
+golden_check golden_score_forward, golden_score_backward;
+
+// Elements of an array of F32, BF16 or F16 as floats without gaps, zeros for NULL; freed by the caller.
+float *golden_floats(const void *array, int32_t dtype, const int64_t dims[4],
+                     const int64_t strides[4]);
+float *golden_rows(const void *array, int32_t dtype, int64_t rows, int64_t stride, int64_t columns);
+
+// The same of I64 or I32; NULL gives NULL.
+int64_t *golden_integers(const void *array, int32_t dtype, int64_t count);
 
 #endif

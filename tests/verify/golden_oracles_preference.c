@@ -21,25 +21,13 @@ const char *golden_preference_pair(tk_fixture *tk, const void *desc, const void 
     return NULL;
 }
 
-// [rows, columns] without gaps. NULL gives NULL.
-static float *widened(const void *array, int32_t dtype, int64_t rows, int64_t stride,
-                      int64_t columns)
-{
-    if (array == NULL) return NULL;
-    float *const values = calloc((size_t)(rows * columns) + 1, sizeof *values);
-    cr_assert_not_null(values);
-    for (int64_t i = 0; i < rows * columns; i++) {
-        values[i] = (float)po_element(array, dtype, i / columns * stride + i % columns);
-    }
-    return values;
-}
-
 const char *golden_preference_list(tk_fixture *tk, const void *desc, const void *io)
 {
     list_case c = {.d = *(const merit_preference_list_desc *)desc,
                    .io = *(const merit_preference_list_io *)io,
                    .outputs = PL_ALL};
-    float *const scores = widened(c.io.scores, c.d.score_dtype, c.d.num_items, c.d.score_stride, 1);
+    float *const scores =
+        golden_rows(c.io.scores, c.d.score_dtype, c.d.num_items, c.d.score_stride, 1);
     c.scores = scores;
     c.in_place = c.io.grad_scores == c.io.scores;
     list_check(tk, &c);
@@ -53,10 +41,10 @@ const char *golden_preference_ordinal(tk_fixture *tk, const void *desc, const vo
                       .io = *(const merit_preference_ordinal_io *)io,
                       .outputs = PO_ALL};
     const int64_t N = c.d.num_pairs, K = c.d.num_levels;
-    float *const chosen = widened(c.io.chosen_logits, c.d.logit_dtype, N,
-                                  c.d.chosen_stride == 0 ? K : c.d.chosen_stride, K);
-    float *const rejected = widened(c.io.rejected_logits, c.d.logit_dtype, N,
-                                    c.d.rejected_stride == 0 ? K : c.d.rejected_stride, K);
+    float *const chosen = golden_rows(c.io.chosen_logits, c.d.logit_dtype, N,
+                                      c.d.chosen_stride == 0 ? K : c.d.chosen_stride, K);
+    float *const rejected = golden_rows(c.io.rejected_logits, c.d.logit_dtype, N,
+                                        c.d.rejected_stride == 0 ? K : c.d.rejected_stride, K);
     c.chosen = chosen, c.rejected = rejected;
     c.in_place = c.io.grad_chosen_logits == c.io.chosen_logits;
     ordinal_check(tk, &c);

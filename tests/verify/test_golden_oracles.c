@@ -23,19 +23,19 @@ static const golden_entry entries[] = {
     {"preference_list", golden_preference_list, NULL},
     {"preference_ordinal", golden_preference_ordinal, NULL},
     {"advantage_spread", NULL, "compared in its suite only"},
-    {"group_index", NULL, "compared in its suite only"},
-    {"dominance_pairwise", NULL, "compared in its suite only"},
-    {"dominance_subset", NULL, "compared in its suite only"},
-    {"dominance_quantile_huber", NULL, "compared in its suite only"},
-    {"dominance_quantile_target", NULL, "compared in its suite only"},
-    {"dominance_quantile_sort", NULL, "compared in its suite only"},
-    {"policy_logprob_forward", NULL, "compared in its suite only"},
-    {"policy_logprob_backward", NULL, "compared in its suite only"},
+    {"group_index", golden_group_index, NULL},
+    {"dominance_pairwise", golden_dominance_pairwise, NULL},
+    {"dominance_subset", golden_dominance_subset, NULL},
+    {"dominance_quantile_huber", golden_quantile_huber, NULL},
+    {"dominance_quantile_target", golden_quantile_target, NULL},
+    {"dominance_quantile_sort", golden_quantile_sort, NULL},
+    {"policy_logprob_forward", golden_policy_logprob_forward, NULL},
+    {"policy_logprob_backward", golden_policy_logprob_backward, NULL},
     {"policy_logprob_merge", NULL, "compared in its suite only"},
     {"policy_value_loss", NULL, "compared in its suite only"},
     {"policy_count", NULL, "compared in its suite only"},
-    {"score_forward", NULL, "compared in its suite only"},
-    {"score_backward", NULL, "compared in its suite only"},
+    {"score_forward", golden_score_forward, NULL},
+    {"score_backward", golden_score_backward, NULL},
     {"score_finish", NULL, "compared in its suite only"},
     {"score_readout_forward", NULL, "compared in its suite only"},
     {"score_readout_backward", NULL, "compared in its suite only"},
@@ -134,8 +134,8 @@ static void print_counts(void)
         const golden_count *const n = &counts[i];
         printf("%-26s %4d compared %4d rejections %4d skipped%s%s\n", entries[i].op, n->checked,
                n->rejections, n->skipped, n->skipped > 0 ? ": " : "", n->skipped > 0 ? n->why : "");
-        TK_EXPECT(entries[i].check == NULL || n->checked > 0, "no case of %s was compared",
-                  entries[i].op);
+        TK_EXPECT(entries[i].check == NULL || n->checked > 0 || TK_RARER > 1,
+                  "no case of %s was compared", entries[i].op);
     }
     fflush(stdout);
 }
@@ -146,7 +146,7 @@ static void check_all(tk_fixture *tk)
     case_error error;
     cr_assert(case_paths_add(&paths, GOLDEN_FOLDER, &error), "%s", error.text);
     memset(counts, 0, sizeof counts);
-    for (int i = 0; i < paths.count; i++) {
+    for (int i = 0; i < paths.count; i += TK_RARER) {
         check_path(tk, &paths.at[i]);
     }
     case_paths_free(&paths);
