@@ -20,6 +20,7 @@ import golden_bits_list
 import golden_bits_policy
 import golden_bits_policy_loss
 import golden_bits_preference
+import golden_bits_presets
 import golden_bits_quantile
 import golden_bits_score
 import golden_degenerate
@@ -48,6 +49,7 @@ def main(arguments):
         golden_bits_score.write(golden)
         golden_bits_policy.write(golden)
         golden_bits_policy_loss.write(golden)
+        golden_bits_presets.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
         for family in (golden_advantage, golden_degenerate, golden_dominance, golden_dominance_quantile, golden_rejected, golden_groups, golden_preference_list,
