@@ -139,6 +139,7 @@ static merit_status check_arrays(merit_context *ctx, const merit_score_regressio
         {io->head_count, heads * 8, "head_count", 1},
         {io->grad_scores, rows_bytes(d, d->grad_stride), "grad_scores", 1},
         {io->grad_norm_sq, heads * 8, "grad_norm_sq", 1},
+        {io->loss_tiles, (size_t)args->num_tiles * heads * 8, "loss_tiles", 1},
         {io->diagnostics, sizeof *io->diagnostics, "diagnostics", 1},
         // left out where the gradient is written over it
         {in_place ? NULL : io->scores, rows_bytes(d, d->score_stride), "scores", 0},

@@ -141,14 +141,31 @@ static merit_status huber(rank *r, int64_t first, int64_t count, double *loss, d
     return status;
 }
 
+// One head: the loss is the sum of its tiles.
+static merit_status regression(rank *r, int64_t first, int64_t count, double *loss, double *tiles)
+{
+    merit_score_regression_desc d;
+    merit_score_regression_desc_init(&d, sizeof d);
+    d.num_rows = count;
+    d.reduction = MERIT_REGRESSION_SUM;
+    merit_score_regression_io io = {.struct_size = sizeof io, .loss = loss, .loss_tiles = tiles};
+    io.scores = floats(r, a, first, count);
+    io.labels = floats(r, c, first, count);
+    io.mask = ranks_copy(r, mask + first, (size_t)count);
+    merit_status status;
+    RANKS_CALL(status, r, score_regression, &d, &io);
+    return status;
+}
+
 static const struct {
     const char *name;
     rows_call *call;
     int32_t num_sums;
 } operations[] = {
-    {"policy_loss", policy_loss, 1},    {"policy_value_loss", value_loss, 1},
-    {"preference_pair", pair, ROUTES},  {"preference_list", list, 1},
-    {"preference_ordinal", ordinal, 1}, {"quantile_huber", huber, 1},
+    {"policy_loss", policy_loss, 1},     {"policy_value_loss", value_loss, 1},
+    {"preference_pair", pair, ROUTES},   {"preference_list", list, 1},
+    {"preference_ordinal", ordinal, 1},  {"quantile_huber", huber, 1},
+    {"score_regression", regression, 1},
 };
 enum { OPERATIONS = sizeof operations / sizeof operations[0] };
 

@@ -32,6 +32,23 @@ static regression make(const float *scores, const float *labels, int64_t P, int3
     return c;
 }
 
+// Tiles of every head, neighbors first, are what head_loss is the mean of.
+static void expect_tiles(const regression_result *r, double *tiles, int64_t count, int64_t K)
+{
+    for (; count > 1; count = (count + 1) / 2) {
+        for (int64_t i = 0; i < (count + 1) / 2 * K; i++) {
+            const int64_t at = 2 * (i / K) * K + i % K;
+            tiles[i] = at / K + 1 < count ? tiles[at] + tiles[at + K] : tiles[at];
+        }
+    }
+    for (int64_t k = 0; k < K && count > 0; k++) {
+        const double mean = r->count[k] == 0 ? 0 : tiles[k] / (double)r->count[k];
+        const int same = memcmp(&mean, &r->head_loss[k], sizeof mean) == 0;
+        TK_EXPECT(same || (isnan(mean) && isnan(r->head_loss[k])),
+                  "tiles of head %lld give %a, not %a", (long long)k, mean, r->head_loss[k]);
+    }
+}
+
 static regression_result run(tk_fixture *tk, const regression *c)
 {
     const int64_t P = c->d.num_rows, K = c->d.num_heads;
@@ -52,7 +69,8 @@ static regression_result run(tk_fixture *tk, const regression *c)
         .head_count = tk_output(tk, K, 8),
         .grad_scores = c->in_place ? scores : tk_output(tk, P * K, 4),
         .grad_norm_sq = tk_output(tk, K, 8),
-        .diagnostics = tk_inout(tk, &r.diagnostics, 1, sizeof r.diagnostics)};
+        .diagnostics = tk_inout(tk, &r.diagnostics, 1, sizeof r.diagnostics),
+        .loss_tiles = tk_output(tk, (P + 2047) / 2048 * K, 8)};
     size_t bytes = 0;
     tk_expect_ok(tk->ctx, merit_score_regression_workspace(tk->ctx, &c->d, &bytes));
     void *const workspace = tk_workspace(tk, bytes);
@@ -64,6 +82,10 @@ static regression_result run(tk_fixture *tk, const regression *c)
     tk_read(tk, io.head_count, r.count, K, 8);
     tk_read(tk, io.grad_norm_sq, r.norm, K, 8);
     tk_read(tk, io.grad_scores, grad, P * K, 4);
+    double *const tiles = calloc((size_t)((P + 2047) / 2048 * K) + 1, sizeof *tiles);
+    tk_read(tk, io.loss_tiles, tiles, (P + 2047) / 2048 * K, 8);
+    expect_tiles(&r, tiles, (P + 2047) / 2048, K);
+    free(tiles);
     tk_read(tk, io.diagnostics, &r.diagnostics, 1, sizeof r.diagnostics);
     r.grad = score_widened(grad, P * K);
     free(grad);

@@ -159,6 +159,9 @@ MERIT_HD static inline double regression_finish_head(const merit_score_regressio
     square.count = 0;
     for (int64_t tile = 0; tile < a->num_tiles; tile++) {
         const double *const sums = a->sums + (tile * a->d.num_heads + k) * 2;
+        if (a->io.loss_tiles != NULL) {
+            a->io.loss_tiles[tile * a->d.num_heads + k] = m_canonical64(m_add64(sums[0], 0.0));
+        }
         merit_tile_sum_push(&loss, sums[0]);
         merit_tile_sum_push(&square, sums[1]);
     }

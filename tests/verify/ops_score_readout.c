@@ -247,12 +247,19 @@ static const case_array score_regression_arrays[] = {
     {OUT(head_count, CASE_I64, "K")},
     {OUT(grad_scores, CASE_F32, "P K"), .strides = {offsetof(regression_desc, grad_stride)}},
     {OUT(grad_norm_sq, CASE_F64, "K")},
+    {OUT(loss_tiles, CASE_F64, "T K")},
     {0}};
 
 #undef io
 
+static void derive_tiles(const void *desc, case_sizes sizes)
+{
+    sizes['T' - 'A'] = (((const regression_desc *)desc)->num_rows + 2047) / 2048;
+}
+
 const case_op case_score_regression = {
     CASE_OP_COMMON(score_regression),
+    .derive = derive_tiles,
     .preset = score_regression_preset,
     .preset_name = merit_score_regression_preset_name,
 };

@@ -19,8 +19,9 @@ extern "C" {
 //                              the totals go into desc.denominator or io.denominator (GIVEN, counted D)
 //   value of a loss            loss_tiles of the operation (after its denominator is global) as tiles of
 //                              comm_fold_sums: sums has what one process writes as loss (policy_loss,
-//                              policy_value_loss), as route_sum (preference_pair) or as the loss before its
-//                              division (preference_list, preference_ordinal, quantile_huber)
+//                              policy_value_loss), as route_sum (preference_pair) or as the sums before the
+//                              division (preference_list, preference_ordinal, quantile_huber,
+//                              score_regression)
 //   statistics, metrics        stats or metrics of the operation, comm_fold_stats
 //   groups cut by ranks        comm_gather_rows: rewards, group ids, masks of all ranks in one array each;
 //                              merit_group_index and merit_advantage_group with any preset on the whole

@@ -414,6 +414,7 @@ typedef struct merit_score_regression_io {
     float *grad_scores; // out  [P,K], grad_stride, NULL; may be scores
     double *grad_norm_sq; // out  [K], NULL: sum of (w dl/ds)^2, before alpha and D
     merit_diagnostics *diagnostics; // in/out, NULL
+    double *loss_tiles; // out  [ceil(P/2048),K], NULL: sums of w l over 2048 rows each
 } merit_score_regression_io;
 
 MERIT_API merit_status merit_score_regression_desc_init(merit_score_regression_desc *desc,
@@ -434,8 +435,9 @@ MERIT_API merit_status merit_score_regression_workspace(merit_context *ctx,
 // An entry is valid if its label is neither NaN nor the sentinel and its mask is not 0; the score of
 // another one is not read, its gradient is +0. No valid entry at all: loss and gradients 0
 // (EMPTY_STATISTICS). A BCE label outside [0, 1] is NaN (BAD_TARGET), and so are the sums of its head.
-// Precision: BCE by binary32 softplus and sigmoid, all else in binary64; sums in canonical order over
-// p. Levels: all five. One launch for SUM and GIVEN, else one more that counts.
+// loss_tiles of the parts of a batch, cut at multiples of 2048 rows, fold to the sums of the heads before
+// alpha and D. Precision: BCE by binary32 softplus and sigmoid, all else in binary64; sums in canonical
+// order over p. Levels: all five. One launch for SUM and GIVEN, else one more that counts.
 // Statuses: INVALID_ARGUMENT (NULL scores, labels or denominators, sizes, strides or options out of
 // range, denominators without GIVEN, overlap), WORKSPACE_TOO_SMALL, CUDA_ERROR.
 MERIT_API merit_status merit_score_regression(merit_context *ctx,
