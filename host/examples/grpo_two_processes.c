@@ -33,7 +33,7 @@ enum {
 
 // The batch, as sampling and the model would leave it -------------------------------------------------
 
-// What the process that made a rollout knows of it.
+// What the process that made a rollout knows of it. Rollout i answers prompt i mod GROUPS.
 typedef struct rollout {
     float reward;
     int32_t length;
@@ -89,10 +89,9 @@ static int all_gather(void *user, const void *send, void *receive, size_t bytes,
 typedef struct process {
     merit_context *ctx;
     merit_comm *comm;
-    seat *seat; // NULL: alone
     int begin, end; // columns of the logits
     float *logits; // [TOKENS, end - begin]; the gradient afterwards
-    rollout rollouts[ROLLOUTS]; // in the order of the prompts
+    rollout rollouts[ROLLOUTS]; // of all processes
     float advantages[ROLLOUTS];
     uint8_t mask[TOKENS];
     int64_t targets[TOKENS];
@@ -116,35 +115,46 @@ static void *room(const process *p, size_t bytes)
     return memory;
 }
 
-// Process r made rollouts 2 r and 2 r + 1 of each prompt.
+// A process made ROLLOUTS / ranks of them; afterwards it has all, in rank order.
 static void gather_rollouts(process *p)
 {
-    enum { HALF = PER_GROUP / PROCESSES };
-    rollout own[GROUPS][HALF], all[PROCESSES][GROUPS][HALF];
-    for (int i = 0; i < ROLLOUTS; i++) {
-        const int rank = i % PER_GROUP / HALF;
-        rollout *const mine = &own[i / PER_GROUP][i % HALF];
-        if (p->seat == NULL) p->rollouts[i] = sample(i);
-        if (p->seat != NULL && rank == p->seat->rank) *mine = sample(i);
+    const int count = ROLLOUTS / merit_comm_size(p->comm);
+    rollout own[ROLLOUTS];
+    for (int i = 0; i < count; i++) {
+        own[i] = sample(merit_comm_rank(p->comm) * count + i);
     }
-    if (p->seat == NULL) return;
-    if (all_gather(p->seat, own, all, sizeof own, NULL) != 0) exit(1);
-    for (int i = 0; i < ROLLOUTS; i++) {
-        p->rollouts[i] = all[i % PER_GROUP / HALF][i / PER_GROUP][i % HALF];
-    }
+    merit_comm_gather_rows_desc d;
+    check(NULL, merit_comm_gather_rows_desc_init(&d, sizeof d));
+    d.num_rows = count;
+    d.row_bytes[0] = sizeof *own;
+    const merit_comm_gather_rows_io io = {
+        .struct_size = sizeof io, .local = {own}, .gathered = {p->rollouts}};
+    size_t bytes;
+    check(p->ctx, merit_comm_gather_rows_workspace(p->ctx, p->comm, &d, &bytes));
+    void *const messages = room(p, bytes);
+    check(p->ctx, merit_comm_gather_rows(p->ctx, p->comm, &d, &io, messages, bytes, NULL));
+    free(messages);
 }
 
 static void take_advantages(process *p)
 {
     float rewards[ROLLOUTS];
+    int64_t offsets[GROUPS + 1];
+    int32_t index[ROLLOUTS]; // merit_group_index makes both from ids of any order
     for (int i = 0; i < ROLLOUTS; i++) {
         rewards[i] = p->rollouts[i].reward;
+        index[i % GROUPS * PER_GROUP + i / GROUPS] = i;
+    }
+    for (int g = 0; g <= GROUPS; g++) {
+        offsets[g] = g * PER_GROUP;
     }
     merit_advantage_group_desc d;
     check(NULL, merit_advantage_group_desc_init(&d, sizeof d)); // GRPO
     d.num_rows = ROLLOUTS;
     d.groups.num_groups = GROUPS;
-    d.groups.group_size = PER_GROUP;
+    d.groups.offsets = offsets;
+    d.groups.index = index;
+    d.groups.max_size = PER_GROUP;
     const merit_advantage_group_io io = {
         .struct_size = sizeof io, .rewards = rewards, .advantages = p->advantages};
     check(p->ctx, merit_advantage_group(p->ctx, &d, &io, NULL, 0, NULL));
@@ -252,7 +262,6 @@ static int run_rank(shared *memory, int rank)
     one.ctx = two.ctx;
     check(NULL, merit_comm_create_custom(all_gather, &own, rank, PROCESSES, &two.comm));
     check(NULL, merit_comm_create_single(&one.comm));
-    two.seat = &own;
     two.begin = rank == 0 ? 0 : 4096;
     two.end = rank == 0 ? 4096 : VOCAB;
     one.end = VOCAB;

@@ -74,7 +74,69 @@ static merit_status positions(fault_world *w)
                                       NULL);
 }
 
+static merit_status batch_moments(fault_world *w)
+{
+    merit_comm_fold_moments_desc desc;
+    merit_comm_fold_moments_desc_init(&desc, sizeof desc);
+    desc.num_groups = 3 * 2048;
+    const merit_comm_fold_moments_io io = {.struct_size = sizeof io,
+                                           .records = (const merit_moments *)(const void *)w->ids,
+                                           .moments = w->moments};
+    size_t bytes;
+    const merit_status status = merit_comm_fold_moments_workspace(w->ctx, w->comm, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_comm_fold_moments(w->ctx, w->comm, &desc, &io, w->workspace, WORKSPACE_BYTES,
+                                   NULL);
+}
+
+static merit_status losses(fault_world *w)
+{
+    merit_comm_fold_sums_desc desc;
+    merit_comm_fold_sums_desc_init(&desc, sizeof desc);
+    desc.num_rows = 3 * 2048;
+    desc.num_counts = 2;
+    const merit_comm_fold_sums_io io = {.struct_size = sizeof io,
+                                        .tiles = (const double *)(const void *)w->ids,
+                                        .counts = w->offsets,
+                                        .sums = w->loss,
+                                        .total_counts = w->found_offsets};
+    size_t bytes;
+    const merit_status status = merit_comm_fold_sums_workspace(w->ctx, w->comm, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_comm_fold_sums(w->ctx, w->comm, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status statistics(fault_world *w)
+{
+    merit_comm_fold_stats_desc desc;
+    merit_comm_fold_stats_desc_init(&desc, sizeof desc);
+    desc.num_rows = 8;
+    const merit_comm_fold_stats_io io = {
+        .struct_size = sizeof io, .records = w->offsets, .totals = w->found_offsets};
+    size_t bytes;
+    const merit_status status = merit_comm_fold_stats_workspace(w->ctx, w->comm, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_comm_fold_stats(w->ctx, w->comm, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
+static merit_status rows(fault_world *w)
+{
+    merit_comm_gather_rows_desc desc;
+    merit_comm_gather_rows_desc_init(&desc, sizeof desc);
+    desc.num_rows = 64;
+    const merit_comm_gather_rows_io io = {
+        .struct_size = sizeof io, .local = {w->rewards}, .gathered = {w->advantages}};
+    size_t bytes;
+    const merit_status status = merit_comm_gather_rows_workspace(w->ctx, w->comm, &desc, &bytes);
+    if (status != MERIT_STATUS_OK) return status;
+    return merit_comm_gather_rows(w->ctx, w->comm, &desc, &io, w->workspace, WORKSPACE_BYTES, NULL);
+}
+
 const fault_step fault_comm_steps[] = {
+    {"merit_comm_fold_moments", "batch statistics", batch_moments, 0},
+    {"merit_comm_fold_sums", "losses and counts", losses, 0},
+    {"merit_comm_fold_stats", "statistics", statistics, 0},
+    {"merit_comm_gather_rows", "rows", rows, 0},
     {"merit_comm_policy_logprob", "a vocabulary", vocabulary, 0},
     {"merit_comm_score", "columns", columns, 0},
     {"merit_comm_score_gradients", "positions", positions, 0},
