@@ -47,6 +47,11 @@ static void attribute(const merit_score_readout_desc *d, const merit_score_reado
                       const double *x, int a, readout_oracle *o)
 {
     const int N = d->num_columns / d->num_attributes;
+    for (int n = 1; n < N && !d->sort; n++) {
+        if (x[a * N + n] >= x[a * N + n - 1]) continue;
+        o->mean[a] = o->cvar[a] = o->iqr[a] = NAN;
+        return;
+    }
     atom *const atoms = calloc((size_t)N, sizeof *atoms);
     for (int n = 0; n < N; n++) {
         atoms[n] =

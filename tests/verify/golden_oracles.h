@@ -5,7 +5,8 @@
 
 #include "tk.h"
 
-// desc and io as the case gives them, in host memory, before the call. NULL: compared; else why not.
+// desc and io in host memory. NULL: compared; else why not. The operation runs once more, on copies of
+// the inputs, so this comes before the call of the case, which may write over some.
 typedef const char *golden_check(tk_fixture *tk, const void *desc, const void *io);
 
 golden_check golden_preference_pair, golden_preference_list, golden_preference_ordinal;
@@ -14,6 +15,10 @@ golden_check golden_policy_loss, golden_policy_logprob_forward, golden_policy_lo
 golden_check golden_dominance_pairwise, golden_dominance_subset, golden_quantile_huber,
     golden_quantile_target, golden_quantile_sort;
 golden_check golden_score_forward, golden_score_backward;
+
+// These are called behind the call, with its outputs in io.
+golden_check golden_advantage_spread, golden_policy_value_loss, golden_policy_count,
+    golden_score_readout_forward, golden_score_regression, golden_score_finish;
 
 // Elements of an array of F32, BF16 or F16 as floats without gaps, zeros for NULL; freed by the caller.
 float *golden_floats(const void *array, int32_t dtype, const int64_t dims[4],
