@@ -18,7 +18,8 @@ golden_check golden_score_forward, golden_score_backward;
 
 // These are called behind the call, with its outputs in io.
 golden_check golden_advantage_spread, golden_policy_value_loss, golden_policy_count,
-    golden_score_readout_forward, golden_score_regression, golden_score_finish;
+    golden_score_readout_forward, golden_score_readout_backward, golden_score_regression,
+    golden_score_finish;
 
 // Elements of an array of F32, BF16 or F16 as floats without gaps, zeros for NULL; freed by the caller.
 float *golden_floats(const void *array, int32_t dtype, const int64_t dims[4],

@@ -40,8 +40,7 @@ static const golden_entry entries[] = {
     {.op = "score_backward", .check = golden_score_backward},
     {.op = "score_finish", .check = golden_score_finish, .after = true},
     {.op = "score_readout_forward", .check = golden_score_readout_forward, .after = true},
-    {.op = "score_readout_backward",
-     .why_none = "its suite takes differences of the oracle of the forward pass"},
+    {.op = "score_readout_backward", .check = golden_score_readout_backward, .after = true},
     {.op = "score_regression", .check = golden_score_regression, .after = true},
 };
 enum { NUM_ENTRIES = sizeof entries / sizeof entries[0] };
