@@ -1,5 +1,5 @@
-// The second oracle of a golden case: the operation runs on the inputs of the case, and every output is
-// held against the C oracle of the Criterion suites, within the bounds of those suites.
+// The second oracle of a golden case: the operation on the inputs of the case, its outputs held against
+// the C oracle of the Criterion suites, within the bounds of those suites.
 #ifndef MERIT_TESTS_GOLDEN_ORACLES_H
 #define MERIT_TESTS_GOLDEN_ORACLES_H
 

@@ -106,7 +106,7 @@ static void quantile(const readout_desc *d, const readout_io *io, int64_t p, int
     }
 }
 
-// A row of an output in its type, within the bounds of the suite.
+// A row of an output in its type: shares from a binary32 exp, and one rounding to the type.
 static void expect_row(const char *name, const void *array, int32_t dtype, int64_t start,
                        const real *expected, const real *size, int K)
 {
