@@ -26,6 +26,7 @@ extern "C" {
 //   groups cut by ranks        comm_gather_rows: rewards, group ids, masks of all ranks in one array each;
 //                              merit_group_index and merit_advantage_group with any preset on the whole
 //                              batch on every rank, which then takes its own rows out of the advantages
+//                              (also for what GIVEN levels do not take: NONZERO_SHARE of the batch, GPG)
 //
 // Gradients need nothing of the other ranks once the denominators are global.
 //
