@@ -200,9 +200,11 @@ MERIT_API merit_status merit_advantage_group_workspace(merit_context *ctx,
 // Empty group: nothing written but count 0, NaN statistics, the EMPTY flag. V empty with members in
 // mask: NaN. RANK, LEAVE_ONE_OUT_STD and LEAVE_ONE_OUT_LME take groups of at most 4096: larger ones
 // are NaN and counted (uniform size: rejected). group_* outputs of NORMALIZE_FIRST and SEPARATE
-// with K > 1 are [N,K]. batch_moments is the canonical fold of group_moments, in which no members in V
-// is count 0, NaN and m2 0; tile_moments are its parts by 2048 groups (merit_comm_fold_moments). Levels: run_to_run, batch_invariant, launch_invariant, isa_invariant,
-// cpu_gpu_equal. Error: 0.51 ulp(A) + 2^-50 max|x| / d; SOFTMAX and LEAVE_ONE_OUT_LME 1 ulp. One
+// with K > 1 are [N,K]. batch_moments is the canonical fold of group_moments, in which no members in
+// V is count 0, NaN and m2 0; tile_moments are its parts by 2048 groups (merit_comm_fold_moments).
+// A row that lies in two groups (offsets that decrease, an index that repeats) gets the value of
+// one of them, which may differ from call to call. Levels, where no row does: run_to_run,
+// batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal. Error: 0.51 ulp(A) + 2^-50 max|x| / d; SOFTMAX and LEAVE_ONE_OUT_LME 1 ulp. One
 // launch for groups up to 65536; BATCH levels one more (none for R <= 8192). Statuses:
 // INVALID_ARGUMENT (NULL where needed, unknown enum value, ddof not 0 or 1, eps < 0, low > high,
 // temperature <= 0, K out of range, stride 0, weights without CENTER MEAN at GROUP level, a BATCH
