@@ -204,8 +204,9 @@ MERIT_API merit_status merit_advantage_group_workspace(merit_context *ctx,
 // V is count 0, NaN and m2 0; tile_moments are its parts by 2048 groups (merit_comm_fold_moments).
 // A row that lies in two groups (offsets that decrease, an index that repeats) gets the value of
 // one of them, which may differ from call to call. Levels, where no row does: run_to_run,
-// batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal. Error: 0.51 ulp(A) + 2^-50 max|x| / d; SOFTMAX and LEAVE_ONE_OUT_LME 1 ulp. One
-// launch for groups up to 65536; BATCH levels one more (none for R <= 8192). Statuses:
+// batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal. Error: 0.51 ulp(A) +
+// 2^-50 max|x| / d; SOFTMAX and LEAVE_ONE_OUT_LME 1 ulp. One launch for groups up to 65536; BATCH
+// levels one more (none for R <= 8192). Statuses:
 // INVALID_ARGUMENT (NULL where needed, unknown enum value, ddof not 0 or 1, eps < 0, low > high,
 // temperature <= 0, K out of range, stride 0, weights without CENTER MEAN at GROUP level, a BATCH
 // or GIVEN level for a center or scale that has none, GIVEN without moments, overlap),
