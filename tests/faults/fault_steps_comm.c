@@ -3,7 +3,13 @@
 
 static merit_status vocabulary(fault_world *w)
 {
-    enum { ROWS = 8 };
+    enum { ROWS = 8, SEGMENTS = 2 };
+    merit_policy_logprob_shard shards[ROWS]; // of logits that are all 0
+    merit_policy_logprob_segment segments[ROWS * SEGMENTS];
+    for (int i = 0; i < ROWS; i++)
+        shards[i] = (merit_policy_logprob_shard){.sum = 4096, .squares = 4096};
+    for (int i = 0; i < ROWS * SEGMENTS; i++)
+        segments[i] = (merit_policy_logprob_segment){.sum = 2048, .squares = 2048};
     merit_policy_logprob_desc part;
     merit_policy_logprob_desc_init(&part, sizeof part);
     part.num_tokens = ROWS;
@@ -12,12 +18,11 @@ static merit_status vocabulary(fault_world *w)
     merit_comm_policy_logprob_desc desc;
     merit_comm_policy_logprob_desc_init(&desc, sizeof desc);
     desc.logprob = &part;
-    const merit_comm_policy_logprob_io io = {
-        .struct_size = sizeof io,
-        .shards = (const merit_policy_logprob_shard *)(const void *)w->offsets,
-        .segments = (const merit_policy_logprob_segment *)(const void *)w->ids,
-        .lse = w->advantages,
-        .diagnostics = w->diagnostics};
+    const merit_comm_policy_logprob_io io = {.struct_size = sizeof io,
+                                             .shards = shards,
+                                             .segments = segments,
+                                             .lse = w->advantages,
+                                             .diagnostics = w->diagnostics};
     size_t bytes;
     const merit_status status = merit_comm_policy_logprob_workspace(w->ctx, w->comm, &desc, &bytes);
     if (status != MERIT_STATUS_OK) return status;

@@ -14,12 +14,12 @@ static int complain(const merit_context *ctx)
 
 static int fold(merit_context *ctx, merit_comm *comm)
 {
-    merit_moments moments = {.count = GROUPS};
-    moments.mean = moments.min = moments.max = merit_comm_rank(comm);
+    merit_moments record = {.count = GROUPS}, moments;
+    record.mean = record.min = record.max = merit_comm_rank(comm);
     merit_comm_fold_moments_desc desc;
     merit_comm_fold_moments_desc_init(&desc, sizeof desc);
     desc.num_groups = GROUPS;
-    const merit_comm_fold_moments_io io = {sizeof io, &moments, &moments};
+    const merit_comm_fold_moments_io io = {sizeof io, &record, &moments};
     size_t bytes = 0;
     if (merit_comm_fold_moments_workspace(ctx, comm, &desc, &bytes) != MERIT_STATUS_OK) {
         return complain(ctx);
