@@ -61,7 +61,8 @@ merit_status merit_comm_cut_check(merit_context *ctx, const merit_comm *comm,
     return MERIT_STATUS_OK;
 }
 
-const int64_t *merit_comm_cut_sizes(const unsigned char *gathered)
+const int64_t *merit_comm_cut_sizes(int32_t ranks, const unsigned char *gathered)
 {
+    if (ranks == 1) return NULL;
     return (const int64_t *)(const void *)(gathered + offsetof(merit_comm_header, extent));
 }

@@ -28,7 +28,8 @@ merit_comm_header merit_comm_cut_header(const merit_comm_cut *cut, merit_comm_op
 merit_status merit_comm_cut_check(merit_context *ctx, const merit_comm *comm,
                                   const merit_comm_cut *cut, int64_t *total);
 
-// Sizes of the parts in gathered messages, for kernels that read them in place.
-const int64_t *merit_comm_cut_sizes(const unsigned char *gathered);
+// Sizes of the parts in gathered messages, for kernels that read them in place. NULL for one rank, whose
+// message has no header.
+const int64_t *merit_comm_cut_sizes(int32_t ranks, const unsigned char *gathered);
 
 #endif

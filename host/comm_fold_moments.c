@@ -90,8 +90,8 @@ merit_status merit_comm_fold_moments(merit_context *ctx, merit_comm *comm,
         merit_comm_cut_header(&cut, MERIT_COMM_FOLD_MOMENTS, p.d.num_sets);
     const unsigned char *gathered = NULL;
     const merit_comm_part part = {a.records, p.own_bytes, 0};
-    MERIT_TRY(merit_comm_gather_parts(ctx, comm, header, &part, 1, p.bytes, p.messages, stream,
-                                      &gathered));
+    MERIT_TRY(
+        merit_comm_gather(ctx, comm, header, &part, 1, p.bytes, p.messages, stream, &gathered));
     int64_t total = 0;
     MERIT_TRY(merit_comm_cut_check(ctx, comm, &cut, &total));
     const merit_comm_fold_moments_args args = {

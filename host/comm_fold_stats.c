@@ -155,8 +155,8 @@ merit_status merit_comm_fold_stats(merit_context *ctx, merit_comm *comm,
         merit_comm_cut_header(&cut, MERIT_COMM_FOLD_STATS, p.d.num_records);
     const merit_comm_part part = {a.records, own_bytes, 0};
     const unsigned char *gathered = NULL;
-    MERIT_TRY(merit_comm_gather_parts(ctx, comm, header, &part, 1, p.bytes, p.messages, stream,
-                                      &gathered));
+    MERIT_TRY(
+        merit_comm_gather(ctx, comm, header, &part, 1, p.bytes, p.messages, stream, &gathered));
     MERIT_TRY(merit_comm_cut_check(ctx, comm, &cut, NULL));
     const merit_comm_fold_stats_args args = args_of(&p, comm, gathered, a.totals);
     int previous;

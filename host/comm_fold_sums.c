@@ -97,8 +97,8 @@ merit_status merit_comm_fold_sums(merit_context *ctx, merit_comm *comm,
     const merit_comm_part parts[] = {{a.counts, p.count_bytes, 0},
                                      {a.tiles, p.tile_bytes, p.count_bytes}};
     const unsigned char *gathered = NULL;
-    MERIT_TRY(merit_comm_gather_parts(ctx, comm, header, parts, 2, p.bytes, p.messages, stream,
-                                      &gathered));
+    MERIT_TRY(
+        merit_comm_gather(ctx, comm, header, parts, 2, p.bytes, p.messages, stream, &gathered));
     MERIT_TRY(merit_comm_cut_check(ctx, comm, &cut, NULL));
     const merit_comm_fold_sums_args args = {
         .parts = merit_comm_parts_in(comm, gathered, p.bytes, p.d.num_rows),

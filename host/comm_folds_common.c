@@ -25,24 +25,12 @@ merit_comm_cut merit_comm_row_cut(const char *axis, int64_t rows, int64_t unit,
                             .option_names = names};
 }
 
-unsigned char *merit_comm_take_messages(merit_layout *layout, const merit_comm *comm, size_t bytes)
-{
-    return merit_layout_take(layout, (int64_t)merit_comm_size(comm) + 1,
-                             merit_comm_message_bytes(bytes));
-}
-
 merit_comm_parts merit_comm_parts_in(const merit_comm *comm, const unsigned char *gathered,
                                      size_t bytes, int64_t own_rows)
 {
     const int32_t ranks = merit_comm_size(comm);
-    return (merit_comm_parts){.rows = ranks > 1 ? merit_comm_cut_sizes(gathered)
-                                                : NULL, // one rank: no header there
+    return (merit_comm_parts){.rows = merit_comm_cut_sizes(ranks, gathered),
                               .own_rows = own_rows,
                               .step = (int64_t)merit_comm_message_bytes(bytes),
                               .num_ranks = ranks};
-}
-
-const void *merit_comm_payload(const unsigned char *gathered, size_t offset)
-{
-    return gathered + sizeof(merit_comm_header) + offset;
 }

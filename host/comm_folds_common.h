@@ -13,14 +13,8 @@ merit_status merit_comm_check_rows(merit_context *ctx, const char *axis, int64_t
 merit_comm_cut merit_comm_row_cut(const char *axis, int64_t rows, int64_t unit,
                                   const int64_t *agree, int count, const char *names);
 
-// Messages with a payload of `bytes` for every rank and the one it sends; NULL while only sizes are laid out.
-unsigned char *merit_comm_take_messages(merit_layout *layout, const merit_comm *comm, size_t bytes);
-
 // The parts in gathered messages, for kernels.
 merit_comm_parts merit_comm_parts_in(const merit_comm *comm, const unsigned char *gathered,
                                      size_t bytes, int64_t own_rows);
-
-// `offset` bytes into the payload of rank 0.
-const void *merit_comm_payload(const unsigned char *gathered, size_t offset);
 
 #endif

@@ -16,6 +16,17 @@ size_t merit_comm_message_bytes(size_t bytes)
     return (sizeof(merit_comm_header) + bytes + COMM_BLOCK - 1) / COMM_BLOCK * COMM_BLOCK;
 }
 
+unsigned char *merit_comm_take_messages(merit_layout *layout, const merit_comm *comm, size_t bytes)
+{
+    return merit_layout_take(layout, (int64_t)merit_comm_size(comm) + 1,
+                             merit_comm_message_bytes(bytes));
+}
+
+const void *merit_comm_payload(const unsigned char *gathered, size_t offset)
+{
+    return gathered + sizeof(merit_comm_header) + offset;
+}
+
 // Failures ----------------------------------------------------------------------------------------
 
 // Ends the communicator: the other ranks are left without an answer, so no later call can meet theirs.
@@ -206,17 +217,9 @@ static merit_status gather_on(merit_context *ctx, merit_comm *comm, const payloa
 }
 
 merit_status merit_comm_gather(merit_context *ctx, merit_comm *comm, merit_comm_header header,
-                               const void *payload, size_t bytes, unsigned char *messages,
-                               merit_stream stream, const unsigned char **gathered)
-{
-    const merit_comm_part part = {payload, bytes, 0};
-    return merit_comm_gather_parts(ctx, comm, header, &part, 1, bytes, messages, stream, gathered);
-}
-
-merit_status merit_comm_gather_parts(merit_context *ctx, merit_comm *comm, merit_comm_header header,
-                                     const merit_comm_part *parts, int count, size_t bytes,
-                                     unsigned char *messages, merit_stream stream,
-                                     const unsigned char **gathered)
+                               const merit_comm_part *parts, int count, size_t bytes,
+                               unsigned char *messages, merit_stream stream,
+                               const unsigned char **gathered)
 {
     if (comm->transport.on_device_only && !ctx->backend->on_device) {
         return merit_fail(ctx, MERIT_STATUS_UNSUPPORTED,

@@ -31,16 +31,11 @@ typedef enum merit_comm_operation {
 // Bytes of one message with a payload of `bytes`: whole 512-byte blocks.
 size_t merit_comm_message_bytes(size_t bytes);
 
+// Messages with a payload of `bytes` for every rank and the one it sends; NULL while only sizes are laid out.
+unsigned char *merit_comm_take_messages(merit_layout *layout, const merit_comm *comm, size_t bytes);
+
 // Rejects NULL and a communicator in error.
 merit_status merit_comm_check(merit_context *ctx, const merit_comm *comm);
-
-// Gathers `payload` of all ranks; payload and messages are memory of the backend. `messages` has
-// (size + 1) messages; the first is this rank's own. On return *gathered is the message of rank 0: the
-// payload of rank r lies r messages and one header after it, complete on the stream. A communicator of
-// several ranks waits for that; single, the call may be captured.
-merit_status merit_comm_gather(merit_context *ctx, merit_comm *comm, merit_comm_header header,
-                               const void *payload, size_t bytes, unsigned char *messages,
-                               merit_stream stream, const unsigned char **gathered);
 
 // An array of a payload, `offset` bytes from its start.
 typedef struct merit_comm_part {
@@ -49,11 +44,17 @@ typedef struct merit_comm_part {
     size_t offset;
 } merit_comm_part;
 
-// The same for a payload of `bytes` in several arrays, of rising offsets; gaps between them are zeros.
-merit_status merit_comm_gather_parts(merit_context *ctx, merit_comm *comm, merit_comm_header header,
-                                     const merit_comm_part *parts, int count, size_t bytes,
-                                     unsigned char *messages, merit_stream stream,
-                                     const unsigned char **gathered);
+// Gathers the payloads of all ranks, of `bytes` in arrays of rising offsets; gaps between them are zeros.
+// Arrays and messages are memory of the backend. `messages` has (size + 1) messages; the first is this
+// rank's own. On return *gathered is the message of rank 0, those of the others behind it, complete on
+// the stream. A communicator of several ranks waits for that; single, the call may be captured.
+merit_status merit_comm_gather(merit_context *ctx, merit_comm *comm, merit_comm_header header,
+                               const merit_comm_part *parts, int count, size_t bytes,
+                               unsigned char *messages, merit_stream stream,
+                               const unsigned char **gathered);
+
+// `offset` bytes into the payload of rank 0.
+const void *merit_comm_payload(const unsigned char *gathered, size_t offset);
 
 // The headers of the last gather [size], in host memory, checked to agree with that of this rank but
 // for rank, extent and reserved.

@@ -148,8 +148,8 @@ merit_status merit_comm_gather_rows(merit_context *ctx, merit_comm *comm,
     const merit_comm_header header =
         merit_comm_cut_header(&cut, MERIT_COMM_GATHER_ROWS, p.d.num_arrays);
     const unsigned char *gathered = NULL;
-    MERIT_TRY(merit_comm_gather_parts(ctx, comm, header, parts, p.d.num_arrays, p.bytes, p.messages,
-                                      stream, &gathered));
+    MERIT_TRY(merit_comm_gather(ctx, comm, header, parts, p.d.num_arrays, p.bytes, p.messages,
+                                stream, &gathered));
     int64_t total = 0;
     MERIT_TRY(merit_comm_cut_check(ctx, comm, &cut, &total));
     MERIT_REQUIRE(ctx, total <= p.d.max_total,

@@ -67,7 +67,7 @@ static merit_status prepare(merit_context *ctx, const merit_comm *comm,
                   "vocab_size is %lld, expected at most max_vocab_size, which is %lld",
                   (long long)p->d.vocab_size, (long long)p->largest);
     MERIT_TRY(measure(ctx, p));
-    p->messages = merit_layout_take(layout, (int64_t)ranks + 1, merit_comm_message_bytes(p->bytes));
+    p->messages = merit_comm_take_messages(layout, comm, p->bytes);
     return MERIT_STATUS_OK;
 }
 
@@ -138,7 +138,7 @@ static merit_status merge(merit_context *ctx, const plan *p, const merit_comm_po
                           int32_t ranks, const unsigned char *gathered, merit_stream stream)
 {
     const int by_segment = p->d.partials == MERIT_LOGPROB_PARTIALS_SEGMENT;
-    const unsigned char *const payload = gathered + sizeof(merit_comm_header);
+    const unsigned char *const payload = merit_comm_payload(gathered, 0);
     const int64_t step = (int64_t)merit_comm_message_bytes(p->bytes);
     const int32_t tiles = (int32_t)((p->d.vocab_size + MERIT_TILE - 1) / MERIT_TILE);
     merit_policy_logprob_merge_args args = {
@@ -159,7 +159,7 @@ static merit_status merge(merit_context *ctx, const plan *p, const merit_comm_po
         .last_tiles = tiles,
         .shard_step = step,
         .segment_step = step,
-        .sizes = ranks > 1 ? merit_comm_cut_sizes(gathered) : NULL}; // one rank: no header there
+        .sizes = merit_comm_cut_sizes(ranks, gathered)};
     args.d.num_shards = ranks;
     int previous;
     MERIT_TRY(merit_enter_device(ctx, &previous));
@@ -201,8 +201,8 @@ merit_status merit_comm_policy_logprob(merit_context *ctx, merit_comm *comm,
     const merit_comm_header header =
         merit_comm_cut_header(&cut, MERIT_COMM_POLICY_LOGPROB, p.d.num_tokens);
     const unsigned char *gathered = NULL;
-    MERIT_TRY(merit_comm_gather_parts(ctx, comm, header, parts, 2, p.bytes, p.messages, stream,
-                                      &gathered));
+    MERIT_TRY(
+        merit_comm_gather(ctx, comm, header, parts, 2, p.bytes, p.messages, stream, &gathered));
     MERIT_TRY(merit_comm_cut_check(ctx, comm, &cut, NULL));
     if (p.d.num_tokens == 0) return MERIT_STATUS_OK;
     return merge(ctx, &p, &a, merit_comm_size(comm), gathered, stream);

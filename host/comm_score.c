@@ -70,8 +70,7 @@ static merit_status prepare(merit_context *ctx, const merit_comm *comm,
                   "positions, num_heads and max_hidden_size span more than 2^62 bytes");
     p->bytes = (size_t)bytes;
     p->own_bytes = (size_t)(p->entries * score_num_tiles(p->d.hidden_size)) * 8;
-    p->messages = merit_layout_take(layout, (int64_t)merit_comm_size(comm) + 1,
-                                    merit_comm_message_bytes(p->bytes));
+    p->messages = merit_comm_take_messages(layout, comm, p->bytes);
     return MERIT_STATUS_OK;
 }
 
@@ -125,26 +124,25 @@ static uint64_t fingerprint(const plan *p, const merit_comm_score_io *io)
 static merit_status finish(merit_context *ctx, const plan *p, const merit_comm_score_io *io,
                            int32_t ranks, const unsigned char *gathered, merit_stream stream)
 {
-    const merit_score_finish_args args = {
-        .d = {.struct_size = sizeof args.d,
-              .num_tiles = score_num_tiles(p->d.hidden_size),
-              .num_positions = p->positions,
-              .num_heads = p->d.num_heads,
-              .routed = p->d.routed,
-              .score_stride = p->d.score_stride,
-              .empty_value = p->d.empty_value},
-        .io = {.struct_size = sizeof args.io,
-               .tile_sums = (const void *)(gathered + sizeof(merit_comm_header)),
-               .found_positions = io->found_positions,
-               .bias = io->bias,
-               .post_mean = io->post_mean,
-               .post_std = io->post_std,
-               .route = io->route,
-               .scores = io->scores,
-               .diagnostics = io->diagnostics},
-        .sizes = ranks > 1 ? merit_comm_cut_sizes(gathered) : NULL, // one rank: no header there
-        .step = (int64_t)merit_comm_message_bytes(p->bytes),
-        .num_ranks = ranks};
+    const merit_score_finish_args args = {.d = {.struct_size = sizeof args.d,
+                                                .num_tiles = score_num_tiles(p->d.hidden_size),
+                                                .num_positions = p->positions,
+                                                .num_heads = p->d.num_heads,
+                                                .routed = p->d.routed,
+                                                .score_stride = p->d.score_stride,
+                                                .empty_value = p->d.empty_value},
+                                          .io = {.struct_size = sizeof args.io,
+                                                 .tile_sums = merit_comm_payload(gathered, 0),
+                                                 .found_positions = io->found_positions,
+                                                 .bias = io->bias,
+                                                 .post_mean = io->post_mean,
+                                                 .post_std = io->post_std,
+                                                 .route = io->route,
+                                                 .scores = io->scores,
+                                                 .diagnostics = io->diagnostics},
+                                          .sizes = merit_comm_cut_sizes(ranks, gathered),
+                                          .step = (int64_t)merit_comm_message_bytes(p->bytes),
+                                          .num_ranks = ranks};
     int previous;
     MERIT_TRY(merit_enter_device(ctx, &previous));
     const merit_launch launch = merit_launch_on(ctx, stream);
@@ -177,8 +175,8 @@ merit_status merit_comm_score(merit_context *ctx, merit_comm *comm,
     const merit_comm_part part = {a.tile_sums, p.own_bytes, 0};
     const merit_comm_header header = merit_comm_cut_header(&cut, MERIT_COMM_SCORE, p.positions);
     const unsigned char *gathered = NULL;
-    MERIT_TRY(merit_comm_gather_parts(ctx, comm, header, &part, 1, p.bytes, p.messages, stream,
-                                      &gathered));
+    MERIT_TRY(
+        merit_comm_gather(ctx, comm, header, &part, 1, p.bytes, p.messages, stream, &gathered));
     MERIT_TRY(merit_comm_cut_check(ctx, comm, &cut, NULL));
     if (p.positions == 0) return MERIT_STATUS_OK;
     return finish(ctx, &p, &a, merit_comm_size(comm), gathered, stream);

@@ -54,8 +54,7 @@ static merit_status prepare(merit_context *ctx, const merit_comm *comm,
                   "max_positions, num_heads and hidden_size span more than 2^62 bytes");
     p->bytes = (size_t)bytes;
     p->bias = (size_t)(most * p->entries) * 8;
-    p->messages = merit_layout_take(layout, (int64_t)merit_comm_size(comm) + 1,
-                                    merit_comm_message_bytes(p->bytes));
+    p->messages = merit_comm_take_messages(layout, comm, p->bytes);
     return MERIT_STATUS_OK;
 }
 
@@ -112,19 +111,18 @@ static int fold(merit_context *ctx, const plan *p, int32_t ranks, const unsigned
                 size_t offset, int64_t rows, int32_t columns, int64_t stride, float *out,
                 merit_stream stream)
 {
-    const merit_score_finish_args args = {
-        .d = {.struct_size = sizeof args.d,
-              .num_tiles = p->tiles,
-              .num_positions = rows,
-              .num_heads = columns,
-              .score_stride = stride},
-        .io = {.struct_size = sizeof args.io,
-               .tile_sums = (const void *)(gathered + sizeof(merit_comm_header) + offset),
-               .scores = out},
-        .sizes = ranks > 1 ? merit_comm_cut_sizes(gathered) : NULL, // one rank: no header there
-        .step = (int64_t)merit_comm_message_bytes(p->bytes),
-        .num_ranks = ranks,
-        .accumulate = p->c.accumulate};
+    const merit_score_finish_args args = {.d = {.struct_size = sizeof args.d,
+                                                .num_tiles = p->tiles,
+                                                .num_positions = rows,
+                                                .num_heads = columns,
+                                                .score_stride = stride},
+                                          .io = {.struct_size = sizeof args.io,
+                                                 .tile_sums = merit_comm_payload(gathered, offset),
+                                                 .scores = out},
+                                          .sizes = merit_comm_cut_sizes(ranks, gathered),
+                                          .step = (int64_t)merit_comm_message_bytes(p->bytes),
+                                          .num_ranks = ranks,
+                                          .accumulate = p->c.accumulate};
     const merit_launch launch = merit_launch_on(ctx, stream);
     return ctx->backend->score_finish(&args, &launch);
 }
@@ -177,8 +175,8 @@ merit_status merit_comm_score_gradients(merit_context *ctx, merit_comm *comm,
     const merit_comm_header header =
         merit_comm_cut_header(&cut, MERIT_COMM_SCORE_GRADIENTS, p.entries);
     const unsigned char *gathered = NULL;
-    MERIT_TRY(merit_comm_gather_parts(ctx, comm, header, parts, 2, p.bytes, p.messages, stream,
-                                      &gathered));
+    MERIT_TRY(
+        merit_comm_gather(ctx, comm, header, parts, 2, p.bytes, p.messages, stream, &gathered));
     int64_t total = 0;
     MERIT_TRY(merit_comm_cut_check(ctx, comm, &cut, &total));
     if (total == 0) return MERIT_STATUS_OK;

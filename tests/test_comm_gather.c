@@ -21,10 +21,11 @@ static merit_status gather(rank *r, size_t bytes, int64_t count, const unsigned 
     const unsigned char *const payload = ranks_copy(r, own, bytes);
     unsigned char *const messages =
         ranks_workspace(r, ((size_t)r->size + 1) * merit_comm_message_bytes(bytes));
+    const merit_comm_part part = {payload, bytes, 0};
     merit_status status = merit_begin(r->ctx, "gather");
     if (status == MERIT_STATUS_OK) status = merit_comm_check(r->ctx, r->comm);
     if (status != MERIT_STATUS_OK) return status;
-    return merit_comm_gather(r->ctx, r->comm, header, payload, bytes, messages, NULL, gathered);
+    return merit_comm_gather(r->ctx, r->comm, header, &part, 1, bytes, messages, NULL, gathered);
 }
 
 static void gather_sizes(rank *r, void *state)

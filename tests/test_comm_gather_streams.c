@@ -11,9 +11,10 @@ static merit_status gather(rank *r)
     const size_t message = merit_comm_message_bytes(sizeof own);
     unsigned char *const messages = ranks_workspace(r, ((size_t)r->size + 1) * message);
     const unsigned char *gathered = NULL;
+    const merit_comm_part part = {payload, sizeof own, 0};
     merit_status status = merit_begin(r->ctx, "gather");
     if (status == MERIT_STATUS_OK) {
-        status = merit_comm_gather(r->ctx, r->comm, header, payload, sizeof own, messages, NULL,
+        status = merit_comm_gather(r->ctx, r->comm, header, &part, 1, sizeof own, messages, NULL,
                                    &gathered);
     }
     const int size = merit_comm_size(r->comm);

@@ -23,10 +23,11 @@ static merit_status gather(world *w, const merit_comm_header *header, size_t byt
     free(own);
     unsigned char *const messages =
         world_room(w, ((size_t)w->size + 1) * merit_comm_message_bytes(bytes));
+    const merit_comm_part part = {payload, bytes, 0};
     merit_status status = merit_begin(w->ctx, "gather");
     if (status == MERIT_STATUS_OK) status = merit_comm_check(w->ctx, w->comm);
     if (status != MERIT_STATUS_OK) return status;
-    return merit_comm_gather(w->ctx, w->comm, *header, payload, bytes, messages, NULL, gathered);
+    return merit_comm_gather(w->ctx, w->comm, *header, &part, 1, bytes, messages, NULL, gathered);
 }
 
 merit_status world_gather_bytes(world *w, size_t bytes)
