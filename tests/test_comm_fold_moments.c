@@ -203,11 +203,11 @@ TK_TEST(comm_fold_moments, ranks_that_disagree_are_found_out)
 // A unit of 1 with the room of three records: messages as long as those of three tiles.
 static void run_units(rank *r, void *state)
 {
-    (void)state;
+    const int64_t *const max_groups = state;
     merit_comm_fold_moments_desc d;
     merit_comm_fold_moments_desc_init(&d, sizeof d);
     d.groups_per_record = r->rank == 1 ? 1 : 2048;
-    d.max_groups = r->rank == 1 ? 3 : 6144;
+    d.max_groups = max_groups[r->rank];
     const merit_comm_fold_moments_io io = {sizeof io, NULL, ranks_room(r, sizeof(merit_moments))};
     merit_status status;
     RANKS_COMM_CALL(status, r, fold_moments, &d, &io);
@@ -231,7 +231,8 @@ static void run_lengths(rank *r, void *state)
 
 TK_TEST(comm_fold_moments, units_and_lengths_that_differ_are_found_out)
 {
-    ranks_run(&(ranks){.tk = tk, .size = 2}, run_units, NULL);
+    ranks_run(&(ranks){.tk = tk, .size = 2}, run_units, (int64_t[]){6144, 3});
+    ranks_run(&(ranks){.tk = tk, .size = 2}, run_units, (int64_t[]){3, 3}); // one block either way
     ranks_run(&(ranks){.tk = tk, .size = 2}, run_lengths, NULL);
 }
 
