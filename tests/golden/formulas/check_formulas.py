@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Holds golden cases against formulas in Python, which share no code with merit nor with the oracles in C.
+
+usage: check_formulas.py [--perturbed] [--op OP] [FILE | FOLDER]...
+
+Without paths: all of tests/golden. Each accepted case is computed anew from its inputs and options by the module of
+its operation, and every output and counter in the file is compared. A case of an unknown operation fails; so does a
+case of which nothing was compared. Prints what was compared and what was left out.
+
+--perturbed: shows that the comparison can fail: one value of every compared output is changed, and each change has to
+be refused.
+"""
+import collections
+import importlib
+import math
+import os
+import sys
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(1, os.path.dirname(FOLDER))  # the generators, whose textbook formulas the modules share
+
+from case_reader import Case
+
+
+def module_of(op):
+    """formula_OP.py: results(case), which gives for each output a list of values (None: not compared) or
+    (values, rtol, atol); and LEFT_OUT, outputs that it does not compute, each with the reason. None: no such file."""
+    name = "formula_" + op
+    return importlib.import_module(name) if os.path.exists(os.path.join(FOLDER, name + ".py")) else None
+
+
+def differs(expected, actual, rtol, atol):
+    if expected is None:
+        return False
+    if math.isnan(expected) or math.isnan(actual):
+        return math.isnan(expected) != math.isnan(actual)
+    if math.isinf(expected) or math.isinf(actual):
+        return expected != actual
+    return abs(expected - actual) > atol + rtol * abs(expected)
+
+
+def tolerance(case, output, rtol, atol):
+    """The wider of the formula's and what the case itself allows: some hold printed digits."""
+    check = case.check.get(output, {})
+    return max(rtol, check.get("rtol", 0)), max(atol, check.get("atol", 0))
+
+
+def compare(case, module):
+    """What is wrong, then [(output, expected values, rtol, atol)] of the outputs compared."""
+    expected = module.results(case)
+    wrong, compared = [], []
+    for output, array in case.outputs.items():
+        if output not in expected:
+            if output not in module.LEFT_OUT:
+                wrong.append(f"{output}: no formula")
+            continue
+        values, rtol, atol = expected[output] if isinstance(expected[output], tuple) else (expected[output], 0, 0)
+        rtol, atol = tolerance(case, output, rtol, atol)
+        if len(values) != len(array):
+            wrong.append(f"{output}: {len(array)} values, not {len(values)}")
+            continue
+        bad = [i for i in range(len(values)) if differs(values[i], array[i], rtol, atol)]
+        if bad:
+            worst = max(bad, key=lambda i: abs(values[i] - array[i]) if math.isfinite(values[i] - array[i]) else math.inf)
+            wrong.append(f"{output}: {len(bad)} of {len(values)} differ; [{worst}] is {array[worst]!r}, not {values[worst]!r}")
+        compared.append((output, values, rtol, atol))
+    if not any(v is not None for _, values, _, _ in compared for v in values) and any(map(len, case.outputs.values())):
+        wrong.append("nothing compared")
+    return wrong, compared
+
+
+def perturb(x, rtol, atol):
+    if not math.isfinite(x):
+        return 0.0
+    return x + (1 if isinstance(x, int) else 4 * (atol + rtol * abs(x)) or 1e-9)
+
+
+def unnoticed(case, compared):
+    """Outputs of which a changed value passes."""
+    result = []
+    for output, values, rtol, atol in compared:
+        i = next((i for i in reversed(range(len(values))) if values[i] is not None), None)
+        if i is not None and not differs(values[i], perturb(case.outputs[output][i], rtol, atol), rtol, atol):
+            result.append(f"{output}: a changed [{i}] passes")
+    return result
+
+
+def paths_of(arguments):
+    for path in arguments or [os.path.dirname(FOLDER)]:
+        if os.path.isdir(path):
+            for folder, _, names in sorted(os.walk(path)):
+                yield from (os.path.join(folder, name) for name in sorted(names) if name.endswith(".safetensors"))
+        else:
+            yield path
+
+
+def main(arguments):
+    perturbed = "--perturbed" in arguments
+    only = arguments[arguments.index("--op") + 1] if "--op" in arguments else None
+    paths = [a for i, a in enumerate(arguments) if not a.startswith("--") and (i == 0 or arguments[i - 1] != "--op")]
+    cases, elements, left_out = collections.Counter(), collections.Counter(), collections.Counter()
+    failures = 0
+    for path in paths_of(paths):
+        case = Case(path)
+        if case.status != "success" or only not in (None, case.op):
+            continue
+        cases[case.op] += 1
+        module = module_of(case.op)
+        if module is None:
+            wrong = ["no formulas for this operation"]
+        else:
+            try:
+                wrong, compared = compare(case, module)
+            except Exception as error:
+                wrong, compared = [f"{type(error).__name__}: {error}"], []
+            if perturbed:
+                wrong = unnoticed(case, compared)
+            elements[case.op] += sum(v is not None for _, values, _, _ in compared for v in values)
+            left_out[case.op] += sum(map(len, case.outputs.values()))
+        failures += bool(wrong)
+        for line in wrong:
+            print(f"{os.path.relpath(path)} ({case.op}): {line}")
+    for op in sorted(cases):
+        out = left_out[op] - elements[op]
+        print(f"{op}: {cases[op]} cases, {elements[op]} values compared" + (f", {out} left out" if out else ""))
+    print(f"{sum(cases.values())} cases, {failures} failed")
+    return 1 if failures or not cases else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
