@@ -4,7 +4,7 @@
 #include "policy_terms_cpu.h"
 #include "policy_value_loss.h"
 
-enum { VALUE_CHUNK = 128, VALUE_GRAIN_TOKENS = 1 << 15 };
+enum { VALUE_CHUNK = 128, VALUE_AHEAD = 4 * VALUE_CHUNK, VALUE_GRAIN_TOKENS = 1 << 15 };
 
 typedef struct value_chunk {
     int count;
@@ -30,9 +30,21 @@ static void read_values(value_chunk *restrict c, const float *from, float *restr
     }
 }
 
+static void prefetch_values(const float *from)
+{
+    for (int j = 0; j < VALUE_CHUNK; j += 64 / (int)sizeof(float)) {
+        __builtin_prefetch(from + j, 0, 3);
+    }
+}
+
 static void read_chunk(value_chunk *restrict c, const merit_policy_value_loss_args *a,
                        int64_t start)
 {
+    if (start + VALUE_AHEAD + VALUE_CHUNK <= a->layout.num_tokens) {
+        prefetch_values(a->io.value + start + VALUE_AHEAD);
+        prefetch_values(a->io.returns + start + VALUE_AHEAD);
+        if (a->d.clip > 0.0f) prefetch_values(a->io.old_value + start + VALUE_AHEAD);
+    }
     const uint8_t *const mask = a->io.mask == NULL ? NULL : a->io.mask + start;
     if (mask == NULL) {
         for (int j = 0; j < c->count; j++) {
