@@ -2,7 +2,7 @@
 // tokens share (counts, sequence-level ratios) and again behind them where gradients go through a ratio
 // of the whole sequence.
 #include "../backend.h"
-#include "policy_loss_common_cpu.h"
+#include "policy_loss_common_sums_cpu.h"
 
 enum { POLICY_GRAIN_TOKENS = 1 << 14 };
 
