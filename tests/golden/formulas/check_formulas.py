@@ -20,11 +20,13 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(1, os.path.dirname(FOLDER))  # the generators, whose textbook formulas the modules share
 
 from case_reader import Case
+from formula_values import Value
 
 
 def module_of(op):
-    """formula_OP.py: results(case), which gives for each output a list of values (None: not compared) or
-    (values, rtol, atol); and LEFT_OUT, outputs that it does not compute, each with the reason. None: no such file."""
+    """formula_OP.py: results(case), which gives for each output a list of values (numbers; Value: with its own
+    tolerance; None: not compared) or (values, rtol, atol); and LEFT_OUT, outputs that it does not compute, each with
+    the reason. None: no such file."""
     name = "formula_" + op
     return importlib.import_module(name) if os.path.exists(os.path.join(FOLDER, name + ".py")) else None
 
@@ -32,6 +34,8 @@ def module_of(op):
 def differs(expected, actual, rtol, atol):
     if expected is None:
         return False
+    if isinstance(expected, Value):
+        return differs(expected.value, expected.read(actual), expected.rtol, expected.atol)
     if math.isnan(expected) or math.isnan(actual):
         return math.isnan(expected) != math.isnan(actual)
     if math.isinf(expected) or math.isinf(actual):
@@ -43,6 +47,11 @@ def tolerance(case, output, rtol, atol):
     """The wider of the formula's and what the case itself allows: some hold printed digits."""
     check = case.check.get(output, {})
     return max(rtol, check.get("rtol", 0)), max(atol, check.get("atol", 0))
+
+
+def distance(expected, actual):
+    value, held = (expected.value, expected.read(actual)) if isinstance(expected, Value) else (expected, actual)
+    return abs(value - held) if math.isfinite(value - held) else math.inf
 
 
 def compare(case, module):
@@ -61,7 +70,7 @@ def compare(case, module):
             continue
         bad = [i for i in range(len(values)) if differs(values[i], array[i], rtol, atol)]
         if bad:
-            worst = max(bad, key=lambda i: abs(values[i] - array[i]) if math.isfinite(values[i] - array[i]) else math.inf)
+            worst = max(bad, key=lambda i: distance(values[i], array[i]))
             wrong.append(f"{output}: {len(bad)} of {len(values)} differ; [{worst}] is {array[worst]!r}, not {values[worst]!r}")
         compared.append((output, values, rtol, atol))
     if not any(v is not None for _, values, _, _ in compared for v in values) and any(map(len, case.outputs.values())):
@@ -69,10 +78,12 @@ def compare(case, module):
     return wrong, compared
 
 
-def perturb(x, rtol, atol):
+def perturb(expected, x, rtol, atol):
+    if isinstance(expected, Value):
+        return expected.write(perturb(expected.value, expected.read(x), expected.rtol, expected.atol))
     if not math.isfinite(x):
         return 0.0
-    return x + (1 if isinstance(x, int) else 4 * (atol + rtol * abs(x)) or 1e-9)
+    return x + (1 if isinstance(x, int) else 4 * (atol + rtol * abs(x)) or 1e-9 + 1e-9 * abs(x))
 
 
 def unnoticed(case, compared):
@@ -80,7 +91,7 @@ def unnoticed(case, compared):
     result = []
     for output, values, rtol, atol in compared:
         i = next((i for i in reversed(range(len(values))) if values[i] is not None), None)
-        if i is not None and not differs(values[i], perturb(case.outputs[output][i], rtol, atol), rtol, atol):
+        if i is not None and not differs(values[i], perturb(values[i], case.outputs[output][i], rtol, atol), rtol, atol):
             result.append(f"{output}: a changed [{i}] passes")
     return result
 
