@@ -2,10 +2,8 @@
 #include "advantage_presets.h"
 
 #include <math.h>
-#include <stddef.h>
-#include <string.h>
 
-#include "check.h"
+#include "presets.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -53,13 +51,10 @@
 #define REWARD_CLIP(range) .reward_low = -(range), .reward_high = (range)
 #define PRESET(preset, ...) {.name = preset, .options = {DEFAULTS, __VA_ARGS__}}
 
-typedef struct preset_row {
-    const char *name;
-    merit_advantage_group_desc options;
-} preset_row;
+MERIT_PRESET_ROW(advantage_group);
 
 // NaN: the caller has to give the value.
-static const preset_row presets[] = {
+static const merit_advantage_group_row presets[] = {
     {.name = "grpo", .options = {DEFAULTS}},
 
     // The mean is taken away, nothing is divided.
@@ -134,8 +129,6 @@ static const preset_row presets[] = {
 };
 // clang-format on
 
-enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
-
 const merit_advantage_group_desc merit_advantage_group_defaults = {DEFAULTS};
 
 merit_status merit_advantage_group_desc_init(merit_advantage_group_desc *desc, size_t size)
@@ -144,32 +137,4 @@ merit_status merit_advantage_group_desc_init(merit_advantage_group_desc *desc, s
                              MERIT_SIZE_0_1(merit_advantage_group_desc, batch_record));
 }
 
-merit_status merit_advantage_group_preset(const char *name, merit_advantage_group_desc *desc)
-{
-    // The options are all fields from columns to expected_size.
-    const size_t begin = offsetof(merit_advantage_group_desc, columns);
-    const size_t end = MERIT_SIZE_0_1(merit_advantage_group_desc, expected_size);
-    if (name == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
-    }
-    if (desc == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
-    }
-    if (desc->struct_size < end) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
-                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             end);
-    }
-    for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) == 0) {
-            merit_copy_fields(desc, &presets[i].options, begin, end);
-            return MERIT_STATUS_OK;
-        }
-    }
-    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
-}
-
-const char *merit_advantage_group_preset_name(int32_t i)
-{
-    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
-}
+MERIT_PRESETS(advantage_group, presets, columns, expected_size)

@@ -2,73 +2,21 @@
 #include "dominance_presets.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "check.h"
+#include "presets.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
 
-#define COUNT(presets) (int32_t)(sizeof(presets) / sizeof(presets)[0])
-
-// The row named `name`, or NULL with the sentence in *status. fields: where the options of the
-// caller's descriptor end.
-static const void *find(const char *function, const char *name, const void *desc, size_t end,
-                        const void *rows, size_t row_bytes, int32_t count, merit_status *status)
-{
-    *status = MERIT_STATUS_INVALID_ARGUMENT;
-    if (name == NULL) {
-        merit_fail_in(function, *status, "name is NULL");
-        return NULL;
-    }
-    if (desc == NULL) {
-        merit_fail_in(function, *status, "desc is NULL");
-        return NULL;
-    }
-    size_t theirs;
-    memcpy(&theirs, desc, sizeof theirs);
-    if (theirs < end) {
-        merit_fail_in(function, *status, "desc->struct_size is %zu, expected at least %zu", theirs,
-                      end);
-        return NULL;
-    }
-    for (int32_t i = 0; i < count; i++) {
-        const unsigned char *const row = (const unsigned char *)rows + (size_t)i * row_bytes;
-        const char *row_name;
-        memcpy(&row_name, row, sizeof row_name); // the first member of every row
-        if (strcmp(row_name, name) == 0) {
-            *status = MERIT_STATUS_OK;
-            return row;
-        }
-    }
-    *status = MERIT_STATUS_NOT_FOUND;
-    merit_fail_in(function, *status, "there is no preset named \"%s\"", name);
-    return NULL;
-}
-
 // Defines the three public functions of an operation from its rows. The options are all fields from
 // `first` to `last`.
-#define PRESET_FUNCTIONS(op, first, last, presets)                                                 \
-    merit_status merit_##op##_desc_init(merit_##op##_desc *desc, size_t size)                      \
-    {                                                                                              \
-        return merit_init_struct(__func__, desc, size, &merit_##op##_defaults, sizeof *desc,       \
-                                 MERIT_SIZE_0_1(merit_##op##_desc, last));                         \
-    }                                                                                              \
-    merit_status merit_##op##_preset(const char *name, merit_##op##_desc *desc)                    \
-    {                                                                                              \
-        const size_t end = MERIT_SIZE_0_1(merit_##op##_desc, last);                                \
-        merit_status status;                                                                       \
-        const struct op##_row *const row =                                                         \
-            find(__func__, name, desc, end, presets, sizeof(presets)[0], COUNT(presets), &status); \
-        if (row != NULL) {                                                                         \
-            merit_copy_fields(desc, &row->options, offsetof(merit_##op##_desc, first), end);       \
-        }                                                                                          \
-        return status;                                                                             \
-    }                                                                                              \
-    const char *merit_##op##_preset_name(int32_t i)                                                \
-    {                                                                                              \
-        return i >= 0 && i < COUNT(presets) ? (presets)[i].name : NULL;                            \
-    }
+#define PRESET_FUNCTIONS(op, first, last, presets)                                           \
+    merit_status merit_##op##_desc_init(merit_##op##_desc *desc, size_t size)                \
+    {                                                                                        \
+        return merit_init_struct(__func__, desc, size, &merit_##op##_defaults, sizeof *desc, \
+                                 MERIT_SIZE_0_1(merit_##op##_desc, last));                   \
+    }                                                                                        \
+    MERIT_PRESETS(op, presets, first, last)
 
 // The fields that pairwise and subset share.
 #define COMPARE                                                                       \
@@ -79,10 +27,9 @@ static const void *find(const char *function, const char *name, const void *desc
 
 #define PAIRWISE .struct_size = sizeof(merit_dominance_pairwise_desc), COMPARE
 
-static const struct dominance_pairwise_row {
-    const char *name;
-    merit_dominance_pairwise_desc options;
-} pairwise_presets[] = {
+MERIT_PRESET_ROW(dominance_pairwise);
+
+static const merit_dominance_pairwise_row pairwise_presets[] = {
     {.name = "qd.area", .options = {PAIRWISE}},
     {.name = "qd.win_rate", .options = {PAIRWISE, .power = 0, .ties = MERIT_DOMINANCE_TIES_HALF}},
     {.name = "qd.strict", .options = {PAIRWISE, .power = 0}},
@@ -114,10 +61,9 @@ static const float unset_etas[MOST] = {UNSET, UNSET, UNSET, UNSET};
     .mode = MERIT_DOMINANCE_MODE_CASCADE, .within_class = MERIT_DOMINANCE_WITHIN_PARETO, \
     .on_empty = MERIT_DOMINANCE_ON_EMPTY_KEEP, .pick = MERIT_DOMINANCE_PICK_MEAN
 
-static const struct dominance_subset_row {
-    const char *name;
-    merit_dominance_subset_desc options;
-} subset_presets[] = {
+MERIT_PRESET_ROW(dominance_subset);
+
+static const merit_dominance_subset_row subset_presets[] = {
     {.name = "subset.lexicographic", .options = {SUBSET}},
     {.name = "subset.pareto", .options = {SUBSET, .rank = equal_ranks}},
     {.name = "subset.independent",
@@ -137,10 +83,9 @@ PRESET_FUNCTIONS(dominance_subset, measure, drop_nan, subset_presets)
     .denominator = NAN, .kappa = 1.0f, .divide_by_kappa = 1,                                       \
     .level_reduction = MERIT_DOMINANCE_LEVELS_SUM
 
-static const struct dominance_quantile_huber_row {
-    const char *name;
-    merit_dominance_quantile_huber_desc options;
-} huber_presets[] = {
+MERIT_PRESET_ROW(dominance_quantile_huber);
+
+static const merit_dominance_quantile_huber_row huber_presets[] = {
     {.name = "iqn", .options = {HUBER}},
     {.name = "qr_dqn", .options = {HUBER, .divide_by_kappa = 0}},
     {.name = "tqc", .options = {HUBER, .level_reduction = MERIT_DOMINANCE_LEVELS_MEAN}},
@@ -157,10 +102,9 @@ PRESET_FUNCTIONS(dominance_quantile_huber, kappa, level_reduction, huber_presets
     .struct_size = sizeof(merit_dominance_quantile_target_desc), .num_objectives = 1, \
     .num_actions = 1, .num_levels = 1, .dtype = MERIT_DTYPE_F32
 
-static const struct dominance_quantile_target_row {
-    const char *name;
-    merit_dominance_quantile_target_desc options;
-} target_presets[] = {
+MERIT_PRESET_ROW(dominance_quantile_target);
+
+static const merit_dominance_quantile_target_row target_presets[] = {
     {.name = "td.shared", .options = {TARGET, .mode = MERIT_DOMINANCE_TARGET_SHARED}},
     {.name = "td.restricted", .options = {TARGET, .mode = MERIT_DOMINANCE_TARGET_RESTRICTED}},
     {.name = "td.mixture", .options = {TARGET, .mode = MERIT_DOMINANCE_TARGET_MIXTURE}},

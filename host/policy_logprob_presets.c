@@ -2,10 +2,8 @@
 #include "policy_logprob_presets.h"
 
 #include <math.h>
-#include <stddef.h>
-#include <string.h>
 
-#include "check.h"
+#include "presets.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -16,20 +14,15 @@
     .support = MERIT_LOGPROB_SUPPORT_ALL, .normalize = MERIT_LOGPROB_NORMALIZE_SUPPORT,           \
     .ignore_index = -100, .num_shards = 1
 
-typedef struct preset_row {
-    const char *name;
-    merit_policy_logprob_desc options;
-} preset_row;
+MERIT_PRESET_ROW(policy_logprob);
 
-static const preset_row presets[] = {
+static const merit_policy_logprob_row presets[] = {
     {.name = "logprob.default", .options = {DEFAULTS}},
     // the model's own: required of the caller
     {.name = "logprob.trl",
      .options = {DEFAULTS, .temperature = NAN, .logit_scale = NAN, .soft_cap = NAN}},
     {.name = "logprob.genprm", .options = {DEFAULTS, .support = MERIT_LOGPROB_SUPPORT_SUBSET}},
 };
-
-enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
 
 const merit_policy_logprob_desc merit_policy_logprob_defaults = {DEFAULTS};
 
@@ -39,32 +32,4 @@ merit_status merit_policy_logprob_desc_init(merit_policy_logprob_desc *desc, siz
                              MERIT_SIZE_0_1(merit_policy_logprob_desc, num_shards));
 }
 
-merit_status merit_policy_logprob_preset(const char *name, merit_policy_logprob_desc *desc)
-{
-    // The options are all fields from temperature to ignore_index.
-    const size_t begin = offsetof(merit_policy_logprob_desc, temperature);
-    const size_t end = MERIT_SIZE_0_1(merit_policy_logprob_desc, ignore_index);
-    if (name == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
-    }
-    if (desc == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
-    }
-    if (desc->struct_size < end) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
-                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             end);
-    }
-    for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) == 0) {
-            merit_copy_fields(desc, &presets[i].options, begin, end);
-            return MERIT_STATUS_OK;
-        }
-    }
-    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
-}
-
-const char *merit_policy_logprob_preset_name(int32_t i)
-{
-    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
-}
+MERIT_PRESETS(policy_logprob, presets, temperature, ignore_index)

@@ -3,10 +3,8 @@
 #include "policy_loss_presets.h"
 
 #include <math.h>
-#include <stddef.h>
-#include <string.h>
 
-#include "check.h"
+#include "presets.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -54,13 +52,10 @@
 #define CISPO SURROGATE(DETACHED), LOG_20
 #define PRESET(preset, ...) {.name = preset, .options = {DEFAULTS, __VA_ARGS__}}
 
-typedef struct preset_row {
-    const char *name;
-    merit_policy_loss_desc options;
-} preset_row;
+MERIT_PRESET_ROW(policy_loss);
 
 // NaN: the caller has to give the value.
-static const preset_row presets[] = {
+static const merit_policy_loss_row presets[] = {
     {.name = "ppo", .options = {DEFAULTS}}, // global tokens
     PRESET("grpo", .kl_coef = 0.04f, BY_SEQUENCE), // B
     PRESET("trl.grpo", TRL, BY_SEQUENCE), // B, empty rows included
@@ -124,8 +119,6 @@ static const preset_row presets[] = {
 };
 // clang-format on
 
-enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
-
 const merit_policy_loss_desc merit_policy_loss_defaults = {DEFAULTS};
 
 merit_status merit_policy_loss_desc_init(merit_policy_loss_desc *desc, size_t size)
@@ -134,32 +127,4 @@ merit_status merit_policy_loss_desc_init(merit_policy_loss_desc *desc, size_t si
                              MERIT_SIZE_0_1(merit_policy_loss_desc, aggregation));
 }
 
-merit_status merit_policy_loss_preset(const char *name, merit_policy_loss_desc *desc)
-{
-    // The options are all fields from advantage_level on.
-    const size_t begin = offsetof(merit_policy_loss_desc, advantage_level);
-    const size_t end = MERIT_SIZE_0_1(merit_policy_loss_desc, aggregation);
-    if (name == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
-    }
-    if (desc == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
-    }
-    if (desc->struct_size < end) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
-                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             end);
-    }
-    for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) == 0) {
-            merit_copy_fields(desc, &presets[i].options, begin, end);
-            return MERIT_STATUS_OK;
-        }
-    }
-    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
-}
-
-const char *merit_policy_loss_preset_name(int32_t i)
-{
-    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
-}
+MERIT_PRESETS(policy_loss, presets, advantage_level, aggregation)

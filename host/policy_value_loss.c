@@ -2,10 +2,10 @@
 #include "../kernels/policy/policy_value_loss.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "check.h"
 #include "policy_layout.h"
+#include "presets.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -16,19 +16,14 @@
     .struct_size = sizeof(merit_policy_value_loss_desc), .denominator = NAN, .clip = 0.2f, \
     .scale = 0.5f, .aggregation = MERIT_POLICY_AGGREGATION_TOKEN
 
-typedef struct preset_row {
-    const char *name;
-    merit_policy_value_loss_desc options;
-} preset_row;
+MERIT_PRESET_ROW(policy_value_loss);
 
-static const preset_row presets[] = {
+static const merit_policy_value_loss_row presets[] = {
     {.name = "ppo", .options = {DEFAULTS}}, // TRL, verl, OpenRLHF; global tokens
     {.name = "unclipped", .options = {DEFAULTS, .clip = 0.0f}},
     {.name = "slime", .options = {DEFAULTS, .scale = 1.0f}},
     {.name = "areal", .options = {DEFAULTS, .huber_delta = 10.0f, .scale = 1.0f}},
 };
-
-enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
 
 static const merit_policy_value_loss_desc defaults = {DEFAULTS};
 
@@ -38,35 +33,7 @@ merit_status merit_policy_value_loss_desc_init(merit_policy_value_loss_desc *des
                              MERIT_SIZE_0_1(merit_policy_value_loss_desc, aggregation));
 }
 
-merit_status merit_policy_value_loss_preset(const char *name, merit_policy_value_loss_desc *desc)
-{
-    // The options are all fields from clip on.
-    const size_t begin = offsetof(merit_policy_value_loss_desc, clip);
-    const size_t end = MERIT_SIZE_0_1(merit_policy_value_loss_desc, aggregation);
-    if (name == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
-    }
-    if (desc == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
-    }
-    if (desc->struct_size < end) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
-                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             end);
-    }
-    for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) == 0) {
-            merit_copy_fields(desc, &presets[i].options, begin, end);
-            return MERIT_STATUS_OK;
-        }
-    }
-    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
-}
-
-const char *merit_policy_value_loss_preset_name(int32_t i)
-{
-    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
-}
+MERIT_PRESETS(policy_value_loss, presets, clip, aggregation)
 
 // Checks ------------------------------------------------------------------------------------------
 

@@ -2,10 +2,8 @@
 #include "preference_list_presets.h"
 
 #include <math.h>
-#include <stddef.h>
-#include <string.h>
 
-#include "check.h"
+#include "presets.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -36,13 +34,10 @@
 // REAL drops groups without both signs and averages over all groups.
 #define REAL .tau = 0.5f, .require_both = 1, .reduction = MERIT_PREFERENCE_REDUCTION_MEAN_GROUPS
 
-typedef struct preset_row {
-    const char *name;
-    merit_preference_list_desc options;
-} preset_row;
+MERIT_PRESET_ROW(preference_list);
 
 // NaN: the caller has to give the value.
-static const preset_row presets[] = {
+static const merit_preference_list_row presets[] = {
     {.name = "yojo", .options = {DEFAULTS}},
     {.name = "prm_steps", .options = {DEFAULTS}}, // two classes of a step, -100 = unlabeled
     PRESET("op_gfn", .target = MERIT_LIST_TARGET_WEIGHTS), // weights: Pareto flags
@@ -57,8 +52,6 @@ static const preset_row presets[] = {
 };
 // clang-format on
 
-enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
-
 const merit_preference_list_desc merit_preference_list_defaults = {DEFAULTS};
 
 merit_status merit_preference_list_desc_init(merit_preference_list_desc *desc, size_t size)
@@ -67,32 +60,4 @@ merit_status merit_preference_list_desc_init(merit_preference_list_desc *desc, s
                              MERIT_SIZE_0_1(merit_preference_list_desc, skip_invalid));
 }
 
-merit_status merit_preference_list_preset(const char *name, merit_preference_list_desc *desc)
-{
-    // The options are all fields from mode to skip_invalid.
-    const size_t begin = offsetof(merit_preference_list_desc, mode);
-    const size_t end = MERIT_SIZE_0_1(merit_preference_list_desc, skip_invalid);
-    if (name == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
-    }
-    if (desc == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
-    }
-    if (desc->struct_size < end) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
-                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             end);
-    }
-    for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) == 0) {
-            merit_copy_fields(desc, &presets[i].options, begin, end);
-            return MERIT_STATUS_OK;
-        }
-    }
-    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
-}
-
-const char *merit_preference_list_preset_name(int32_t i)
-{
-    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
-}
+MERIT_PRESETS(preference_list, presets, mode, skip_invalid)

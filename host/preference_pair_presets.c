@@ -1,10 +1,9 @@
 // preference_pair: the defaults and what each published loss changes of them.
 #include <math.h>
 #include <stddef.h>
-#include <string.h>
 
-#include "check.h"
 #include "preference_presets.h"
+#include "presets.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -40,13 +39,10 @@
 #define DPO .beta = 0.1f
 #define PRESET(preset, ...) {.name = preset, .options = {DEFAULTS, __VA_ARGS__}}
 
-typedef struct preset_row {
-    const char *name;
-    merit_preference_pair_desc options;
-} preset_row;
+MERIT_PRESET_ROW(preference_pair);
 
 // NaN: the caller has to give the value.
-static const preset_row presets[] = {
+static const merit_preference_pair_row presets[] = {
     // Bradley-Terry reward models. io.margins are used where they are given.
     {.name = "bt", .options = {DEFAULTS}},
     {.name = "trl.reward", .options = {DEFAULTS}},
@@ -94,8 +90,6 @@ static const preset_row presets[] = {
 };
 // clang-format on
 
-enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
-
 const merit_preference_pair_desc merit_preference_pair_defaults = {DEFAULTS};
 
 merit_status merit_preference_pair_desc_init(merit_preference_pair_desc *desc, size_t size)
@@ -104,35 +98,5 @@ merit_status merit_preference_pair_desc_init(merit_preference_pair_desc *desc, s
                              MERIT_SIZE_0_1(merit_preference_pair_desc, calibration_bins));
 }
 
-merit_status merit_preference_pair_preset(const char *name, merit_preference_pair_desc *desc)
-{
-    // The options are all fields from link on, except the size num_routes.
-    const size_t begin = offsetof(merit_preference_pair_desc, link);
-    const size_t routes = offsetof(merit_preference_pair_desc, num_routes);
-    const size_t rest = offsetof(merit_preference_pair_desc, route_kind);
-    const size_t end = MERIT_SIZE_0_1(merit_preference_pair_desc, calibration_bins);
-    if (name == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
-    }
-    if (desc == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
-    }
-    if (desc->struct_size < end) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
-                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             end);
-    }
-    for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) == 0) {
-            merit_copy_fields(desc, &presets[i].options, begin, routes);
-            merit_copy_fields(desc, &presets[i].options, rest, end);
-            return MERIT_STATUS_OK;
-        }
-    }
-    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
-}
-
-const char *merit_preference_pair_preset_name(int32_t i)
-{
-    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
-}
+// num_routes is a size.
+MERIT_PRESETS_KEEPING(preference_pair, presets, link, calibration_bins, num_routes, route_kind)

@@ -1,8 +1,7 @@
 // score: the defaults and what each published head changes of them.
 #include <math.h>
-#include <stddef.h>
-#include <string.h>
 
+#include "presets.h"
 #include "score_checks.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
@@ -25,12 +24,9 @@
 #define EXPLICIT(word) POSITIONS(EXPLICIT), .position_layout = MERIT_POSITION_LAYOUT_##word
 #define PRESET(preset, ...) {.name = preset, .options = {DEFAULTS, __VA_ARGS__}}
 
-typedef struct preset_row {
-    const char *name;
-    merit_score_desc options;
-} preset_row;
+MERIT_PRESET_ROW(score);
 
-static const preset_row presets[] = {
+static const merit_score_row presets[] = {
     // The rightmost token that is no padding; no bias; pad_id from the caller.
     PRESET("hf.sequence_classification", POSITIONS(LAST_NON_PAD)),
     PRESET("trl.reward", POSITIONS(LAST_NON_PAD)),
@@ -53,8 +49,6 @@ static const preset_row presets[] = {
 };
 // clang-format on
 
-enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
-
 const merit_score_desc merit_score_defaults = {DEFAULTS};
 
 merit_status merit_score_desc_init(merit_score_desc *desc, size_t size)
@@ -63,32 +57,4 @@ merit_status merit_score_desc_init(merit_score_desc *desc, size_t size)
                              MERIT_SIZE_0_1(merit_score_desc, grad_layout));
 }
 
-merit_status merit_score_preset(const char *name, merit_score_desc *desc)
-{
-    // The options are all fields from positions on.
-    const size_t begin = offsetof(merit_score_desc, positions);
-    const size_t end = MERIT_SIZE_0_1(merit_score_desc, grad_layout);
-    if (name == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
-    }
-    if (desc == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
-    }
-    if (desc->struct_size < end) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
-                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             end);
-    }
-    for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) == 0) {
-            merit_copy_fields(desc, &presets[i].options, begin, end);
-            return MERIT_STATUS_OK;
-        }
-    }
-    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
-}
-
-const char *merit_score_preset_name(int32_t i)
-{
-    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
-}
+MERIT_PRESETS(score, presets, positions, grad_layout)

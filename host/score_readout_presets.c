@@ -2,10 +2,8 @@
 #include "score_readout_presets.h"
 
 #include <math.h>
-#include <stddef.h>
-#include <string.h>
 
-#include "check.h"
+#include "presets.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -18,12 +16,9 @@
 #define PRESET(preset, word, ...) \
     {.name = preset, .options = {DEFAULTS, .kind = MERIT_READOUT_##word, __VA_ARGS__}}
 
-typedef struct preset_row {
-    const char *name;
-    merit_score_readout_desc options;
-} preset_row;
+MERIT_PRESET_ROW(score_readout);
 
-static const preset_row presets[] = {
+static const merit_score_readout_row presets[] = {
     PRESET("dpa", LINEAR, .unit = 1), // io.direction per row: the user's
     PRESET("aligner.merge", LINEAR, .unit = 0), // io.direction: 1 / K each
     PRESET("wildbench", LINEAR, .unit = 0), // io.direction: given weights
@@ -37,8 +32,6 @@ static const preset_row presets[] = {
 };
 // clang-format on
 
-enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
-
 const merit_score_readout_desc merit_score_readout_defaults = {DEFAULTS};
 
 merit_status merit_score_readout_desc_init(merit_score_readout_desc *desc, size_t size)
@@ -47,32 +40,4 @@ merit_status merit_score_readout_desc_init(merit_score_readout_desc *desc, size_
                              MERIT_SIZE_0_1(merit_score_readout_desc, empty_value));
 }
 
-merit_status merit_score_readout_preset(const char *name, merit_score_readout_desc *desc)
-{
-    // The options are all fields from kind on.
-    const size_t begin = offsetof(merit_score_readout_desc, kind);
-    const size_t end = MERIT_SIZE_0_1(merit_score_readout_desc, empty_value);
-    if (name == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
-    }
-    if (desc == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
-    }
-    if (desc->struct_size < end) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
-                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             end);
-    }
-    for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) == 0) {
-            merit_copy_fields(desc, &presets[i].options, begin, end);
-            return MERIT_STATUS_OK;
-        }
-    }
-    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
-}
-
-const char *merit_score_readout_preset_name(int32_t i)
-{
-    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
-}
+MERIT_PRESETS(score_readout, presets, kind, empty_value)

@@ -2,9 +2,9 @@
 #include "../kernels/score/score_regression.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "check.h"
+#include "presets.h"
 
 // A row names only what differs, so it overrides the defaults that precede it.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -16,12 +16,9 @@
     .reduction = MERIT_REGRESSION_MEAN_VALID
 #define PRESET(preset, ...) {.name = preset, .options = {DEFAULTS, __VA_ARGS__}}
 
-typedef struct preset_row {
-    const char *name;
-    merit_score_regression_desc options;
-} preset_row;
+MERIT_PRESET_ROW(score_regression);
 
-static const preset_row presets[] = {
+static const merit_score_regression_row presets[] = {
     PRESET("aligner.regression", .use_sentinel = 1),
     PRESET("dpa.regression", .use_sentinel = 0),
     PRESET("armo.regression", .reduction = MERIT_REGRESSION_MEAN_HEAD),
@@ -29,8 +26,6 @@ static const preset_row presets[] = {
     PRESET("prm.mse", .use_sentinel = 0),
 };
 // clang-format on
-
-enum { NUM_PRESETS = sizeof presets / sizeof presets[0] };
 
 static const merit_score_regression_desc defaults = {DEFAULTS};
 
@@ -40,35 +35,7 @@ merit_status merit_score_regression_desc_init(merit_score_regression_desc *desc,
                              MERIT_SIZE_0_1(merit_score_regression_desc, reduction));
 }
 
-merit_status merit_score_regression_preset(const char *name, merit_score_regression_desc *desc)
-{
-    // The options are all fields from link on.
-    const size_t begin = offsetof(merit_score_regression_desc, link);
-    const size_t end = MERIT_SIZE_0_1(merit_score_regression_desc, reduction);
-    if (name == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "name is NULL");
-    }
-    if (desc == NULL) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT, "desc is NULL");
-    }
-    if (desc->struct_size < end) {
-        return merit_fail_in(__func__, MERIT_STATUS_INVALID_ARGUMENT,
-                             "desc->struct_size is %zu, expected at least %zu", desc->struct_size,
-                             end);
-    }
-    for (int i = 0; i < NUM_PRESETS; i++) {
-        if (strcmp(presets[i].name, name) == 0) {
-            merit_copy_fields(desc, &presets[i].options, begin, end);
-            return MERIT_STATUS_OK;
-        }
-    }
-    return merit_fail_in(__func__, MERIT_STATUS_NOT_FOUND, "there is no preset named \"%s\"", name);
-}
-
-const char *merit_score_regression_preset_name(int32_t i)
-{
-    return i >= 0 && i < NUM_PRESETS ? presets[i].name : NULL;
-}
+MERIT_PRESETS(score_regression, presets, link, reduction)
 
 // Checks ------------------------------------------------------------------------------------------
 
