@@ -21,6 +21,19 @@ class Value(NamedTuple):
         return struct.unpack("<q", struct.pack("<d", value))[0] if self.word else value
 
 
+class Packed(NamedTuple):
+    """An expected element that is the bits of several values: those of a struct, in an array of integers."""
+    parts: tuple  # of Value
+    code: str  # their types, as of the module struct
+
+    def read(self, stored):
+        return struct.unpack("<" + self.code, struct.pack("<q", stored)[:struct.calcsize("<" + self.code)])
+
+    def write(self, values):
+        data = struct.pack("<" + self.code, *values)
+        return int.from_bytes(data, "little", signed=True)
+
+
 def rounded(x, dtype):
     """To nearest even, beyond the range to infinity."""
     if dtype in ("F32", "F16") and math.isfinite(x):
