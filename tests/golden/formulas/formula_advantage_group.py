@@ -184,7 +184,8 @@ class Call:
             return 0.0, 0.0
         a = lost = 0.0
         for weight, part in parts:
-            a, lost = a + weight * part[0], lost + abs(weight * part[1]) + (abs(weight * part[0]) * 2.0 ** -53 if len(parts) > 1 else 0)
+            a, lost = a + weight * part[0], lost + abs(weight * part[1])
+            lost += abs(weight * part[0]) * 2.0 ** -53 if len(parts) > 1 else 0.0
         m, slope = mapped(o, a)
         result = o.gain * clip(m, o.low, o.high)
         lost = abs(o.gain) * (lost * slope + abs(m) * 2.0 ** -51)
@@ -282,12 +283,12 @@ def counters(call):
     elements = [rewards[i * call.columns + k] for rows in call.layout.groups if rows for i in rows if call.read[i]
                 for k in range(call.columns)]
     found = [g for groups in call.groups for g in groups if g]
+    filled = [size for rows, size in zip(call.layout.groups, call.layout.sizes) if rows]
     return {"nan_in": sum(map(math.isnan, elements)), "inf_in": sum(map(math.isinf, elements)),
             "singleton": sum(g.alone for g in found), "no_statistics": sum(g.lacking for g in found),
             "ungrouped": call.layout.ungrouped, "bad_offsets": call.layout.bad_offsets,
             "bad_index": call.layout.bad_index + call.bad_add(), "group_too_large": call.layout.too_large,
-            "incomplete_group": sum(call.o.expected_size not in (0, size) for rows, size in zip(call.layout.groups, call.layout.sizes)
-                                    if rows and call.o.expected_size)}
+            "incomplete_group": sum(size != call.o.expected_size for size in filled) if call.o.expected_size else 0}
 
 
 def results(case):
