@@ -19,12 +19,13 @@ def lse(z):
 def row(x, target, kept=None, full=False, scale=1.0, cap=0.0, temperature=1.0):
     """Results of one row by name."""
     z = [v if math.isinf(v) else (cap * math.tanh(scale * v / cap) if cap else scale * v) / temperature for v in x]
-    inside = list(range(len(z))) if kept is None else kept
+    inside = range(len(z)) if kept is None else kept
     total = lse(z) if full else lse([z[v] for v in inside])
+    top = max(z[v] for v in inside)
     share = [math.exp(z[v] - total) for v in inside]
     return {"logprob": z[target] - total if target in inside else -INF, "lse": total,
             "entropy": -math.fsum(p * (z[v] - total) for p, v in zip(share, inside) if p),
-            "sum_sq": math.fsum(p * p for p in share), "argmax": min(v for v in inside if z[v] == max(z[i] for i in inside)),
+            "sum_sq": math.fsum(p * p for p in share), "argmax": min(v for v in inside if z[v] == top),
             **({"mass": lse([z[v] for v in inside]) - total} if full else {})}
 
 
@@ -64,7 +65,7 @@ def backward(golden, name, note, x, target, by_logprob, by_entropy, printed, des
     x = [f32(v) for v in x]
     results = row(x, target, kept=kept, cap=cap, temperature=temperature)
     z = [(cap * math.tanh(v / cap) if cap else v) / temperature for v in x]
-    inside = list(range(len(x))) if kept is None else kept
+    inside = range(len(x)) if kept is None else kept
     grad = []
     for v, value in enumerate(x):
         share = math.exp(z[v] - results["lse"]) if v in inside else 0.0

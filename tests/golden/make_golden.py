@@ -52,9 +52,9 @@ def main(arguments):
         golden_bits_presets.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
-        for family in (golden_advantage, golden_degenerate, golden_dominance, golden_dominance_quantile, golden_rejected, golden_groups, golden_preference_list,
-                       golden_preference_pair, golden_presets, golden_score, golden_score_readout, golden_policy_logprob,
-                       golden_policy_loss):
+        for family in (golden_advantage, golden_degenerate, golden_dominance, golden_dominance_quantile, golden_rejected,
+                       golden_groups, golden_preference_list, golden_preference_pair, golden_presets, golden_score,
+                       golden_score_readout, golden_policy_logprob, golden_policy_loss):
             family.write(golden)
     else:
         sys.exit(__doc__)
