@@ -1,6 +1,7 @@
 """Inputs of the recorded cases of preference_list and preference_ordinal: what merit computes for them today is
 pinned bit for bit."""
 import itertools
+import math
 import random
 
 from golden_file import Tensor
@@ -45,7 +46,42 @@ def ordinal(golden, name, note, pairs, levels, desc=None, dtype="F32", extra=Fal
     golden.case(FOLDER, "bits_ordinal_" + name, "preference_ordinal", desc or {}, tensors, note)
 
 
+def strange(rng, values, share=.06):
+    """Some of them not finite."""
+    return [rng.choice([math.nan, math.inf, -math.inf]) if rng.random() < share else x for x in values]
+
+
+def spoiled(golden):
+    """Items and pairs that are NaN, of weight 0, left out or without content, among others."""
+    sizes = [2, 3, 9, 5] * 8
+    rows = sum(sizes)
+    for skip in (False, True):
+        rng = random.Random(f"spoiled {skip}")
+        desc = {"skip_invalid": skip, "reduction": "given"}
+        given = {"in.denominator": Tensor("F64", [37.5]), "in.grad_scale": Tensor("F32", [1.7])}
+        groups = {**given, "in.groups.offsets": Tensor("I64", [0, *itertools.accumulate(sizes)]),
+                  "in.scores": Tensor("F32", strange(rng, [rng.gauss(0, 2) for _ in range(rows)])),
+                  "in.group_weight": Tensor("F32", [rng.choice([0.0, .5, 1.0, 2.0] * 3 + [-1.0]) for _ in sizes])}
+        name = "skipped" if skip else "spoiled"
+        cases = {"yojo": [rng.randrange(-1, n + 1) for n in sizes], "op_gfn": strange(rng, [rng.choice([0.0, 1.0]) for _ in range(rows)]),
+                 "plackett_luce": [rng.randrange(-1, 5) for _ in range(rows)], "instruct_gpt": [float(rng.randrange(3)) for _ in range(rows)],
+                 "pacs": [rng.randrange(-1, 2) for _ in range(rows)]}
+        for preset, values in cases.items():
+            dtype = {"op_gfn": "F32", "instruct_gpt": "F32", "pacs": "I8"}.get(preset, "I32")
+            golden.case(FOLDER, f"bits_list_{name}_{preset}", "preference_list", {**desc, "tau": .7},
+                        {**groups, "in." + PRESETS[preset]: Tensor(dtype, values)}, "not all groups are good", preset=preset)
+        pairs, levels = 60, 5
+        logits = [strange(rng, [rng.gauss(0, 2) for _ in range(pairs * levels)], .03) for _ in range(2)]
+        regions = [[[rng.randrange(-1, 3), rng.randrange(2, 6)] for _ in range(pairs)] for _ in range(2)]
+        golden.case(FOLDER, "bits_ordinal_" + name, "preference_ordinal", {**desc, "first_value": -2.5, "value_step": .75}, {
+            **given, **{f"in.{side}_logits": Tensor("F32", x, [pairs, levels]) for side, x in zip(("chosen", "rejected"), logits)},
+            **{f"in.{side}_region": Tensor("I32", x) for side, x in zip(("chosen", "rejected"), regions)},
+            "in.weights": Tensor("F32", [rng.choice([0.0, .5, 1.0, 2.0] * 3 + [-1.0, math.nan]) for _ in range(pairs)])},
+                    "not all pairs are good")
+
+
 def write(golden):
+    spoiled(golden)
     for preset in PRESETS:
         name = preset.replace(".", "_")
         lists(golden, name, "groups of many sizes", preset, SIZES)

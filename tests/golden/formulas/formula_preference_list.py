@@ -194,7 +194,7 @@ class Group:
     def __init__(self, case, o, g, span, count):
         self.valid = self.bad = False
         self.result = self.lse = None
-        self.members, self.weight = [], case.inputs["group_weight"][g] if "group_weight" in case.inputs else 1.0
+        self.members, self.rows, self.weight = [], [], case.inputs["group_weight"][g] if "group_weight" in case.inputs else 1.0
         self.span, self.tau = span, o["tau"]
         if self.weight == 0:
             self.valid = True
@@ -203,12 +203,13 @@ class Group:
         rows = list(range(*span)) if index is None else [index[i] for i in range(*span)]
         mask = case.inputs.get("mask")
         inside = [i for i, row in enumerate(rows) if mask is None or mask[row] != 0]
+        there = [rows[i] for i in inside]
         if o["skip_invalid"]:
             held_numbers = [case.inputs[name] for name in ("scores", "weights", "labels") if name in case.inputs]
             finite = [i for i in inside if all(math.isfinite(a[rows[i]]) for a in held_numbers)]
             count["nonfinite"] += len(finite) < len(inside)
             inside = finite
-        self.members = [rows[i] for i in inside]
+        self.members, self.rows = [rows[i] for i in inside], there
         wrong = set()
         label = self.label(case, o, g, rows, inside, wrong)
         scores = [case.inputs["scores"][r] for r in self.members]
@@ -237,7 +238,7 @@ class Group:
             return inside.index(at) if at in inside else None
         name = LABELS.get(o["mode"], "weights")
         values = [case.inputs[name][r] for r in self.members]
-        allowed = {"weights": lambda w: w >= 0, "ranks": lambda r: r >= -1, "labels": lambda y: not math.isnan(y),
+        allowed = {"weights": lambda w: 0 <= w < INF, "ranks": lambda r: r >= -1, "labels": lambda y: not math.isnan(y),
                    "signs": lambda k: k in (-1, 0, 1)}[name]
         if not all(map(allowed, values)):
             wrong.add({"weights": "bad_weight", "ranks": "bad_rank"}.get(name, "bad_target"))
@@ -302,11 +303,10 @@ def results(case):
     scale = over(case.inputs["grad_scale"][0] if "grad_scale" in case.inputs else 1.0, d) if valid else 0.0
     slopes = [(0.0, 0.0)] * rows
     for g in groups:
-        for i, row in enumerate(g.members):
-            if g.bad:
-                slopes[row] = NAN, 0.0
-            elif g.valid and g.result:
-                slopes[row] = scaled(g.weight * scale, g.slopes[i])
+        for row in g.rows if g.bad else []:
+            slopes[row] = NAN, 0.0
+        for i, row in enumerate(g.members if g.result else []):
+            slopes[row] = scaled(g.weight * scale, g.slopes[i])
     found = {"loss": [(over(total, d), abs(over(slack, d)))], "loss_tiles": tiles(weighted, [0] * len(groups), 1),
              "group_loss": weighted, "grad_scores": slopes,
              "lse": [(NAN, 0.0) if g.bad else g.lse or (0.0, 0.0) for g in groups]}

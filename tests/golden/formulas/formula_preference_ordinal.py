@@ -127,7 +127,7 @@ def results(case):
     count = dict.fromkeys(COUNTERS, 0)
     pairs = [Pair(case, o, i, count) for i in range(case.inputs["chosen_logits"].shape[0])]
     valid = [p for p in pairs if p.state != ABSENT]
-    weighted = [scaled(p.weight, p.loss) for p in pairs]
+    weighted = [scaled(p.weight, p.loss) if p.state in (INVALID, GOOD) else (0.0, 0.0) for p in pairs]
     divisor = {"sum": 1.0, "mean_valid": len(valid), "mean_weight": math.fsum(p.weight for p in valid)}
     d = case.inputs["denominator"][0] if o["reduction"] == "given" else divisor[o["reduction"]]
     total, slack = added(weighted)

@@ -174,7 +174,7 @@ def results(case):
     routes = o["num_routes"]
     alpha = case.inputs["alpha"].values if "alpha" in case.inputs else [1.0] * routes
     upstream = case.inputs["grad_scale"][0] if "grad_scale" in case.inputs else 1.0
-    weighted = [scaled(p.weight, p.loss) for p in pairs]
+    weighted = [scaled(p.weight, p.loss) if p.state in (INVALID, GOOD) else (0.0, 0.0) for p in pairs]
     route_of = [None if p.state == ABSENT else p.route for p in pairs]
     by_tile = tiles(weighted, route_of, routes)
     sums = [added([w for w, r in zip(weighted, route_of) if r == k]) for k in range(routes)]
