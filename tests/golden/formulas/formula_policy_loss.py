@@ -198,7 +198,7 @@ def statistics(o, by_sequence, scales):
     k3 = [math.expm1(x) - x if abs(x) > 1e-4 else x * x / 2 * (1 + x / 3) for x in rho]
     ratios, weights = [t.r for t in tokens], [t.W for t in tokens if t.W is not None]
     gaps = [abs(t.source(o["mismatch_numerator"])) for t in tokens if "rollout" in t.at.names]
-    part.update(sum_ratio=ratios, sum_ratio_squared=[(r * r, 2 * r * e + r * r * HALF) for r, e in ratios],
+    part.update(sum_ratio=ratios, sum_ratio_squared=[(r * r, 2 * r * e) for r, e in ratios],
                 sum_k1=[(-x, 0.0) for x in rho], sum_k3=[(x, x * 2 * U) for x in k3], sum_kl_ref=[t.kl for t in tokens],
                 sum_entropy=[(t.at("entropy", 0.0), 0.0) for t in tokens], sum_mismatch=weights,
                 sum_abs_logprob_gap=[(x, 0.0) for x in gaps])
