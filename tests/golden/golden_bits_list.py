@@ -63,8 +63,10 @@ def spoiled(golden):
                   "in.scores": Tensor("F32", strange(rng, [rng.gauss(0, 2) for _ in range(rows)])),
                   "in.group_weight": Tensor("F32", [rng.choice([0.0, .5, 1.0, 2.0] * 3 + [-1.0]) for _ in sizes])}
         name = "skipped" if skip else "spoiled"
-        cases = {"yojo": [rng.randrange(-1, n + 1) for n in sizes], "op_gfn": strange(rng, [rng.choice([0.0, 1.0]) for _ in range(rows)]),
-                 "plackett_luce": [rng.randrange(-1, 5) for _ in range(rows)], "instruct_gpt": [float(rng.randrange(3)) for _ in range(rows)],
+        cases = {"yojo": [rng.randrange(-1, n + 1) for n in sizes],
+                 "op_gfn": strange(rng, [rng.choice([0.0, 1.0]) for _ in range(rows)]),
+                 "plackett_luce": [rng.randrange(-1, 5) for _ in range(rows)],
+                 "instruct_gpt": [float(rng.randrange(3)) for _ in range(rows)],
                  "pacs": [rng.randrange(-1, 2) for _ in range(rows)]}
         for preset, values in cases.items():
             dtype = {"op_gfn": "F32", "instruct_gpt": "F32", "pacs": "I8"}.get(preset, "I32")
@@ -73,9 +75,10 @@ def spoiled(golden):
         pairs, levels = 60, 5
         logits = [strange(rng, [rng.gauss(0, 2) for _ in range(pairs * levels)], .03) for _ in range(2)]
         regions = [[[rng.randrange(-1, 3), rng.randrange(2, 6)] for _ in range(pairs)] for _ in range(2)]
+        sides = "chosen", "rejected"
         golden.case(FOLDER, "bits_ordinal_" + name, "preference_ordinal", {**desc, "first_value": -2.5, "value_step": .75}, {
-            **given, **{f"in.{side}_logits": Tensor("F32", x, [pairs, levels]) for side, x in zip(("chosen", "rejected"), logits)},
-            **{f"in.{side}_region": Tensor("I32", x) for side, x in zip(("chosen", "rejected"), regions)},
+            **given, **{f"in.{side}_logits": Tensor("F32", x, [pairs, levels]) for side, x in zip(sides, logits)},
+            **{f"in.{side}_region": Tensor("I32", x) for side, x in zip(sides, regions)},
             "in.weights": Tensor("F32", [rng.choice([0.0, .5, 1.0, 2.0] * 3 + [-1.0, math.nan]) for _ in range(pairs)])},
                     "not all pairs are good")
 

@@ -80,7 +80,8 @@ def write(golden):
         "margins": lambda rng, n: Tensor("F32", [0.0, math.nan, 1.0, math.inf, .5, 0.0])})
     b.write("log_tie", "a threshold of ties in memory", 300, {"target": "outcome", "tie_model": "rao_kupper", "log_tie": .4},
             extra={"outcomes": outcomes, "log_tie_dev": lambda rng, n: Tensor("F32", [.7])})
-    b.write("spoiled", "pairs that are NaN among others, by routes", 200, {"target": "outcome", "route_kind": "array", "num_routes": 5}, extra={
+    spoiled = {"target": "outcome", "route_kind": "array", "num_routes": 5}
+    b.write("spoiled", "pairs that are NaN among others, by routes", 200, spoiled, extra={
         "outcomes": lambda rng, n: Tensor("I8", [rng.choice([-1, 0, 1, 1, 2]) for _ in range(n)]),
         "routes": lambda rng, n: Tensor("I32", [rng.randrange(-1, 6) for _ in range(n)]),
         "weights": lambda rng, n: Tensor("F32", [rng.choice([0.0, -1.0, math.nan, *[rng.random()] * 9]) for _ in range(n)]),

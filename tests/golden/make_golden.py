@@ -23,6 +23,7 @@ import golden_bits_preference
 import golden_bits_presets
 import golden_bits_quantile
 import golden_bits_score
+import golden_bits_score_options
 import golden_degenerate
 import golden_dominance
 import golden_dominance_quantile
@@ -47,6 +48,7 @@ def main(arguments):
         golden_bits_preference.write(golden)
         golden_bits_list.write(golden)
         golden_bits_score.write(golden)
+        golden_bits_score_options.write(golden)
         golden_bits_policy.write(golden)
         golden_bits_policy_loss.write(golden)
         golden_bits_presets.write(golden)

@@ -21,6 +21,10 @@ golden_check golden_advantage_spread, golden_policy_value_loss, golden_policy_co
     golden_score_readout_forward, golden_score_readout_backward, golden_score_regression,
     golden_score_finish;
 
+// Whether a row of a readout is finite, with levels that are there and, unless they are sorted, rise.
+bool golden_readout_applies(const merit_score_readout_desc *d, const int32_t *level_index,
+                            const float *inputs, const float *gates);
+
 // Elements of an array of F32, BF16 or F16 as floats without gaps, zeros for NULL; freed by the caller.
 float *golden_floats(const void *array, int32_t dtype, const int64_t dims[4],
                      const int64_t strides[4]);

@@ -6,12 +6,26 @@
 #include "score_case.h"
 #include "score_readout_oracle.h"
 
-static int all_finite(const float *row, int64_t count)
+static bool all_finite(const float *row, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
-        if (!isfinite(row[i])) return 0;
+        if (!isfinite(row[i])) return false;
     }
-    return 1;
+    return true;
+}
+
+bool golden_readout_applies(const merit_score_readout_desc *d, const int32_t *level_index,
+                            const float *inputs, const float *gates)
+{
+    const int K = d->num_columns, width = d->num_logits > 0 ? d->num_logits : K;
+    for (int k = 0; level_index != NULL && k < K; k++) {
+        if (level_index[k] < 0 || level_index[k] >= width) return false;
+    }
+    const int levels = K / (d->kind == MERIT_READOUT_QUANTILE ? d->num_attributes : K);
+    for (int k = 1; !d->sort && d->kind == MERIT_READOUT_QUANTILE && k < K; k++) {
+        if (k % levels != 0 && inputs[k] < inputs[k - 1]) return false;
+    }
+    return all_finite(inputs, width) && all_finite(gates, K);
 }
 
 static void expect_row(const merit_score_readout_desc *d, const merit_score_readout_forward_io *x,
@@ -47,7 +61,7 @@ const char *golden_score_readout_forward(tk_fixture *tk, const void *desc, const
     int64_t compared = 0;
     (void)tk;
     for (int64_t p = 0; p < P; p++) {
-        if (!all_finite(inputs + p * width, width) || !all_finite(gates + p * K, K)) continue;
+        if (!golden_readout_applies(d, x->level_index, inputs + p * width, gates + p * K)) continue;
         readout_oracle o;
         double *const row = score_widened(inputs + p * width, width);
         double *const logits = score_widened(gates + p * K, K);
@@ -58,5 +72,5 @@ const char *golden_score_readout_forward(tk_fixture *tk, const void *desc, const
         free(row), free(logits), free(direction);
     }
     free(inputs), free(gates), free(directions);
-    return compared == 0 && P > 0 ? "no row is finite" : NULL;
+    return compared == 0 && P > 0 ? "no row is finite and whole" : NULL;
 }

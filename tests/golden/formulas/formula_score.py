@@ -19,7 +19,8 @@ DEFAULTS = {
     "grad_layout": "rows",
 }
 PRESETS = {
-    **{name: {"positions": "last_non_pad"} for name in ("hf.sequence_classification", "trl.reward", "nemo.bt", "skywork", "armo")},
+    **{name: {"positions": "last_non_pad"}
+       for name in ("hf.sequence_classification", "trl.reward", "nemo.bt", "skywork", "armo")},
     **{name: {"positions": "before_first_pad"} for name in ("trl.get_reward", "open_instruct.get_reward")},
     "openrlhf.reward": {"positions": "mask"}, "areal.reward": {"positions": "cu_seqlens"},
     "aligner.regression": {"positions": "lengths"}, "value_head": {"positions": "all"},

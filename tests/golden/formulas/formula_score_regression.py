@@ -59,8 +59,9 @@ def results(case):
     found = {
         "loss": [added([scaled(f, total) for f, total in zip(factor, sums)])],
         "head_loss": [scaled(1 / n, total) if n else (0.0, 0.0) for n, total in zip(counts, sums)],
-        "grad_scores": [scaled(factor[i % heads], slope) for i, slope in enumerate(slopes)],
-        "grad_norm_sq": [added([(g * g, 2 * abs(g) * e + g * g * DOUBLE_SLACK) for g, e in slopes[k::heads]]) for k in range(heads)],
+        "grad_scores": [scaled(factor[i % heads], slope) if valid[i] else slope for i, slope in enumerate(slopes)],
+        "grad_norm_sq": [added([(g * g, 2 * abs(g) * e + g * g * DOUBLE_SLACK) for g, e in slopes[k::heads]])
+                         for k in range(heads)],
         "loss_tiles": [tiles(column, [0] * rows, 1) for column in losses],
     }
     found["loss_tiles"] = [term for tile in zip(*found["loss_tiles"]) for term in tile]
