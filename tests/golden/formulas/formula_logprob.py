@@ -1,0 +1,102 @@
+"""What the formulas of policy_logprob share: options, logits in base 2, supports, and the sums of a row.
+
+The family's page defines temperatures as they act: c = log2(e) logit_scale / temperature, rounded to binary32; under a soft
+cap the capped logit times log2(e) / temperature, rounded. Everything is exact arithmetic from there on."""
+import math
+
+from formula_values import ULP, rounded
+
+INF, NAN = math.inf, math.nan
+LN2 = math.log(2)
+SEGMENT = 2048
+
+DEFAULTS = {
+    "num_tokens": 0, "vocab_size": 1, "ld_logits": 0, "ld_mask": 0, "ld_subset": 0, "dtype": "bf16", "target_dtype": "i64",
+    "subset_size": 0, "temperature": 1.0, "logit_scale": 1.0, "soft_cap": 0.0, "support": "all", "normalize": "support",
+    "ignore_index": -100, "vocab_begin": 0, "vocab_total": 0, "partials": "none", "num_shards": 1,
+}
+PRESETS = {"logprob.default": {}, "logprob.trl": {"temperature": NAN, "logit_scale": NAN, "soft_cap": NAN},
+           "logprob.genprm": {"support": "subset"}}
+
+# Of a sum of e = 2^(bits - M) in binary32: the polynomial of degree 5 and its scaling (3e-7), and the seven additions of a
+# lane and eight of the tree over lanes (9e-7), each rounded.
+SUM = 1.2e-6
+CAP = 4e-7  # of soft_cap / temperature: the tanh of binary32 and the rounding of the capped logit
+
+
+class Scale:
+    """From a logit to base 2."""
+
+    def __init__(self, o, temperature):
+        self.temperature, self.cap, self.scale = temperature, o["soft_cap"], o["logit_scale"]
+        self.good = temperature > 0 and math.isfinite(temperature)
+        if self.good:
+            c = 1 / LN2 / temperature * (1.0 if self.cap else self.scale)
+            self.c = rounded(c, "F32")
+
+    def bits(self, row):
+        """-inf stays: it has no weight, capped or not."""
+        c, cap = self.c, self.cap
+        if not cap:
+            return [x * c for x in row]
+        return [x if x == -INF else cap * math.tanh(self.scale * x / cap) * c for x in row]
+
+    def slack(self):
+        """Of logits in base e."""
+        return CAP * self.cap / self.temperature
+
+    def slope(self, x):
+        """dz/dx, and what binary32 makes of it: 1 - tanh^2 has the absolute error of a tanh."""
+        gain = self.scale / self.temperature
+        if not self.cap or x == -INF:
+            return gain, abs(gain) * 2 * ULP["F32"]
+        flat = 1 - math.tanh(self.scale * x / self.cap) ** 2
+        return gain * flat, abs(gain) * (4 * ULP["F32"] + flat * 4 * ULP["F32"])
+
+
+class Supports:
+    """K of each row: how often each id counts, None for all."""
+
+    def __init__(self, case, o, tokens, vocab):
+        self.kind, self.vocab = o["support"], vocab
+        array = case.inputs.get({"mask": "keep_mask", "subset": "subset_ids"}.get(self.kind))
+        rows = array.rows() if array is not None else []
+        self.rows = rows * tokens if len(rows) == 1 else rows
+
+    def good(self, t):
+        return self.kind != "subset" or all(0 <= v < self.vocab for v in self.rows[t])
+
+    def ids(self, t):
+        """Rising, repeated as often as they count."""
+        if self.kind == "all":
+            return range(self.vocab)
+        if self.kind == "subset":
+            return sorted(self.rows[t])
+        return [v for v in range(self.vocab) if self.rows[t][v // 32] >> v % 32 & 1]
+
+
+class Sums:
+    """Of e = 2^(bits - M), e (bits - M) and e^2 over what is above -inf."""
+
+    def __init__(self, bits, M=None):
+        bits = [b for b in bits if b != -INF]
+        self.M = (math.ceil(rounded(max(bits), "F32")) if bits else 0) if M is None else M
+        below = [b - self.M for b in bits]
+        weights = list(map(math.exp2, below))
+        self.sum = math.fsum(weights)
+        self.moment = math.fsum(map(float.__mul__, weights, below))
+        self.squares = math.fsum(map(float.__mul__, weights, weights))
+
+    def total(self):
+        """Base-2 logarithm of the sum of 2^bits."""
+        return self.M + math.log2(self.sum) if self.sum else -INF
+
+
+def label(o, target, vocab):
+    """Whether a target says to skip, and whether it is one."""
+    return target == o["ignore_index"], 0 <= target < vocab
+
+
+def temperatures(case, o, tokens):
+    array = case.inputs.get("temperatures")
+    return array.values if array is not None else [o["temperature"]] * tokens

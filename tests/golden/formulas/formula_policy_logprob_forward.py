@@ -1,0 +1,131 @@
+"""policy_logprob_forward: a softmax of each row, or the records of one rank's part of it."""
+import math
+
+from formula_logprob import DEFAULTS, INF, LN2, NAN, PRESETS, SEGMENT, SUM, Scale, Sums, Supports, label, temperatures
+from formula_values import Packed, Value, f32_options, stored
+
+LEFT_OUT = {}
+COUNTERS = ("bad_label", "target_outside_support", "empty_support", "nonfinite", "logit_range", "bad_temperature")
+FIELDS = ("logprob", "lse", "entropy", "sum_sq", "mass")
+INVALID = {**{name: (NAN, 0.0) for name in FIELDS}, "argmax": -1, "state": (None, None)}
+IGNORED = {**{name: (0.0, 0.0) for name in FIELDS}, "argmax": -1, "state": (None, None)}
+
+
+def refused(scale, bits, row, ids, whole):
+    """Which counter takes the row, if any."""
+    read = row if whole else [row[v] for v in ids]
+    if any(math.isnan(x) or x == INF for x in read):
+        return "nonfinite"
+    top = max((bits[v] for v in (range(len(row)) if whole else ids)), default=-INF)
+    return "logit_range" if math.isfinite(top) and abs(top) >= 2 ** 22 else None
+
+
+def first(row, bits, ids, slack):
+    """The lowest id of the largest logit; None where the rounding of a capped logit decides."""
+    top = max(bits[v] for v in ids)
+    near = [v for v in ids if bits[v] >= top - slack]
+    return near[0] if all(row[v] == row[near[0]] for v in near) else None
+
+
+def state(total, off):
+    """exponent and 1/s; which of two neighbors is open where s is 1 but for rounding."""
+    exponent = math.floor(total)
+    if abs(total - round(total)) < 2 * off:
+        return None, None
+    return Value(exponent), Packed((stored(2.0 ** (exponent - total), "F32", off),), "f")
+
+
+def results_of(row, bits, ids, target, full, slack, count):
+    """Of a row that is in order."""
+    inside = Sums([bits[v] for v in ids])
+    if inside.sum == 0:
+        count["empty_support"] += 1
+        return {**INVALID, "lse": (-INF, 0.0)}
+    whole = Sums(bits) if full else inside
+    total, share = whole.total(), 2.0 ** (inside.M - whole.M) * inside.sum / whole.sum
+    off = SUM + 2 * slack  # of a sum, so of its logarithm in base e
+    lse = LN2 * total
+    if target is None:
+        logprob = (0.0, 0.0)
+    elif target in ids and bits[target] != -INF:
+        logprob = (min(0.0, LN2 * (bits[target] - total)), off)
+    else:
+        logprob = (-INF, 0.0)
+        count["target_outside_support"] += 1
+    # pi log pi = share of (bits - total), with the moment about M
+    mean = inside.moment / inside.sum + inside.M
+    entropy = max(0.0, LN2 * share * (total - mean))
+    squares = inside.squares / inside.sum / inside.sum * share * share
+    return {"logprob": logprob, "lse": (lse, off), "entropy": (entropy, 3e-6 * (1 + entropy) + 4 * slack),
+            "sum_sq": (squares, squares * (3 * SUM + 4 * slack)), "mass": (LN2 * (inside.total() - total), 2 * off),
+            "argmax": first(row, bits, ids, 2 * slack / LN2), "state": state(total, off)}
+
+
+def evaluate(case, o, t, row, supports, temperature, target, count):
+    """Results of one row."""
+    skip, known = label(o, target, len(row)) if target is not None else (False, True)
+    if skip:
+        return IGNORED
+    scale = Scale(o, temperature)
+    if not scale.good:
+        count["bad_temperature"] += 1
+        return INVALID
+    if not supports.good(t):
+        count["bad_label"] += 1
+        return INVALID
+    count["bad_label"] += not known
+    ids, bits, full = supports.ids(t), scale.bits(row), o["normalize"] == "full"
+    reason = refused(scale, bits, row, ids, full)
+    if reason:
+        count[reason] += 1
+        return INVALID
+    found = results_of(row, bits, ids, target if known else None, full, scale.slack(), count)
+    return found if known else {**found, "logprob": (NAN, 0.0)}
+
+
+def record(sums, begin, row, ids, bits, target):
+    """merit_policy_logprob_shard in words of 64 bits."""
+    top = max(bits[v] for v in ids)
+    here = target is not None and 0 <= target - begin < len(row)
+    return [Value(sums.sum, SUM, 0.0, True), Value(sums.moment, 0.0, moment_slack(sums), True),
+            Value(sums.squares, 3 * SUM, 0.0, True),
+            Packed((Value(sums.M), Value(begin + min(v for v in ids if bits[v] == top))), "ii"),
+            Packed((Value(max(row[v] for v in ids)), Value(row[target - begin] if here else -INF)), "ff")]
+
+
+def moment_slack(sums):
+    """Its terms have one sign: bits - M is not positive."""
+    return abs(sums.moment) * SUM + sums.sum * 3e-7  # bits - M in binary32
+
+
+def partials(case, o, rows, supports, heat, targets):
+    """Records and, per 2048 logits, sums of the rows of one rank."""
+    shards, segments = [], []
+    for t, row in enumerate(rows):
+        ids, bits = supports.ids(t), Scale(o, heat[t]).bits(row)
+        shards += record(Sums([bits[v] for v in ids]), o["vocab_begin"], row, ids, bits, targets[t])
+        for begin in range(0, len(row), SEGMENT):
+            part = [v for v in ids if begin <= v < begin + SEGMENT]
+            sums = Sums([bits[v] for v in part])
+            segments += [Value(max(row[v] for v in part)), stored(sums.sum, "F32", SUM),
+                         stored(sums.moment, "F32", 0.0, moment_slack(sums)), stored(sums.squares, "F32", 3 * SUM)]
+    return {"shards": shards, "segments": segments}
+
+
+def results(case):
+    o = f32_options(case.options(DEFAULTS, PRESETS))
+    rows = case.inputs["logits"].rows()
+    supports, heat = Supports(case, o, len(rows), len(rows[0])), temperatures(case, o, len(rows))
+    targets = case.inputs["targets"].values if "targets" in case.inputs else [None] * len(rows)
+    if o["partials"] != "none":
+        return partials(case, o, rows, supports, heat, targets)
+    count = dict.fromkeys(COUNTERS, 0)
+    found = [evaluate(case, o, t, row, supports, heat[t], targets[t], count) for t, row in enumerate(rows)]
+    result = {"diagnostics." + name: [n] for name, n in count.items()}
+    result.update(argmax=[f["argmax"] for f in found], state=[word for f in found for word in f["state"]])
+    for name in FIELDS:
+        if name in case.outputs:
+            check = case.check.get(name, {})
+            rtol, atol, dtype = check.get("rtol", 0.0), check.get("atol", 0.0), case.outputs[name].dtype
+            result[name] = [stored(x, dtype, rtol, max(slack, atol)) for x, slack in (f[name] for f in found)]
+    return result
