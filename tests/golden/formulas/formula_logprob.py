@@ -4,7 +4,7 @@ The family's page defines temperatures as they act: c = log2(e) logit_scale / te
 cap the capped logit times log2(e) / temperature, rounded. Everything is exact arithmetic from there on."""
 import math
 
-from formula_values import ULP, rounded
+from formula_values import ULP, Packed, Value, rounded, stored
 
 INF, NAN = math.inf, math.nan
 LN2 = math.log(2)
@@ -22,6 +22,12 @@ PRESETS = {"logprob.default": {}, "logprob.trl": {"temperature": NAN, "logit_sca
 # lane and eight of the tree over lanes (9e-7), each rounded.
 SUM = 1.2e-6
 CAP = 4e-7  # of soft_cap / temperature: the tanh of binary32 and the rounding of the capped logit
+
+
+COUNTERS = ("bad_label", "target_outside_support", "empty_support", "nonfinite", "logit_range", "bad_temperature")
+FIELDS = ("logprob", "lse", "entropy", "sum_sq", "mass")
+INVALID = {**{name: (NAN, 0.0) for name in FIELDS}, "argmax": -1, "state": (None, None)}
+IGNORED = {**INVALID, **{name: (0.0, 0.0) for name in FIELDS}}
 
 
 class Scale:
@@ -100,3 +106,38 @@ def label(o, target, vocab):
 def temperatures(case, o, tokens):
     array = case.inputs.get("temperatures")
     return array.values if array is not None else [o["temperature"]] * tokens
+
+
+def state(total, off):
+    """exponent and 1/s; which of two neighbors is open where s is 1 but for rounding."""
+    exponent = math.floor(total)
+    if abs(total - round(total)) < 2 * off:
+        return None, None
+    return Value(exponent), Packed((stored(2.0 ** (exponent - total), "F32", off),), "f")
+
+
+def finish(inside, whole, target, slack):
+    """Results of a row by the sums over K and over what it is normalized by; target: its logit in base 2, if any.
+    slack: of each logit."""
+    total, share = whole.total(), 2.0 ** (inside.M - whole.M) * inside.sum / whole.sum
+    off = SUM + 2 * slack  # of a sum, so of its logarithm in base e
+    logprob = (NAN, 0.0) if target is None else (-INF, 0.0) if target == -INF else (min(0.0, LN2 * (target - total)), off)
+    # pi log pi = share of (bits - total), with the moment about M
+    mean = inside.moment / inside.sum + inside.M
+    entropy = max(0.0, LN2 * share * (total - mean))
+    squares = inside.squares / inside.sum / inside.sum * share * share
+    return {"logprob": logprob, "lse": (LN2 * total, off), "entropy": (entropy, 3e-6 * (1 + entropy) + 4 * slack),
+            "sum_sq": (squares, squares * (3 * SUM + 4 * slack)), "mass": (LN2 * (inside.total() - total), 2 * off),
+            "state": state(total, off)}
+
+
+def held(case, found, count):
+    """Results of all rows as the case holds them."""
+    result = {"diagnostics." + name: [n] for name, n in count.items()}
+    result.update(argmax=[f["argmax"] for f in found], state=[word for f in found for word in f["state"]])
+    for name in FIELDS:
+        if name in case.outputs:
+            check = case.check.get(name, {})
+            rtol, atol, dtype = check.get("rtol", 0.0), check.get("atol", 0.0), case.outputs[name].dtype
+            result[name] = [stored(x, dtype, rtol, max(slack, atol)) for x, slack in (f[name] for f in found)]
+    return result

@@ -1,16 +1,11 @@
 """policy_logprob_forward: a softmax of each row, or the records of one rank's part of it."""
 import math
 
-from formula_logprob import DEFAULTS, INF, LN2, NAN, PRESETS, SEGMENT, SUM, Scale, Sums, Supports, label, temperatures
+from formula_logprob import (COUNTERS, DEFAULTS, IGNORED, INF, INVALID, LN2, NAN, PRESETS, SEGMENT, SUM, Scale, Sums, Supports,
+                             finish, held, label, temperatures)
 from formula_values import Packed, Value, f32_options, stored
 
 LEFT_OUT = {}
-COUNTERS = ("bad_label", "target_outside_support", "empty_support", "nonfinite", "logit_range", "bad_temperature")
-FIELDS = ("logprob", "lse", "entropy", "sum_sq", "mass")
-INVALID = {**{name: (NAN, 0.0) for name in FIELDS}, "argmax": -1, "state": (None, None)}
-IGNORED = {**{name: (0.0, 0.0) for name in FIELDS}, "argmax": -1, "state": (None, None)}
-
-
 def refused(scale, bits, row, ids, whole):
     """Which counter takes the row, if any."""
     read = row if whole else [row[v] for v in ids]
@@ -27,38 +22,21 @@ def first(row, bits, ids, slack):
     return near[0] if all(row[v] == row[near[0]] for v in near) else None
 
 
-def state(total, off):
-    """exponent and 1/s; which of two neighbors is open where s is 1 but for rounding."""
-    exponent = math.floor(total)
-    if abs(total - round(total)) < 2 * off:
-        return None, None
-    return Value(exponent), Packed((stored(2.0 ** (exponent - total), "F32", off),), "f")
-
-
 def results_of(row, bits, ids, target, full, slack, count):
     """Of a row that is in order."""
     inside = Sums([bits[v] for v in ids])
     if inside.sum == 0:
         count["empty_support"] += 1
         return {**INVALID, "lse": (-INF, 0.0)}
-    whole = Sums(bits) if full else inside
-    total, share = whole.total(), 2.0 ** (inside.M - whole.M) * inside.sum / whole.sum
-    off = SUM + 2 * slack  # of a sum, so of its logarithm in base e
-    lse = LN2 * total
     if target is None:
-        logprob = (0.0, 0.0)
-    elif target in ids and bits[target] != -INF:
-        logprob = (min(0.0, LN2 * (bits[target] - total)), off)
+        entering = None
+    elif target in ids:
+        entering = bits[target]
     else:
-        logprob = (-INF, 0.0)
-        count["target_outside_support"] += 1
-    # pi log pi = share of (bits - total), with the moment about M
-    mean = inside.moment / inside.sum + inside.M
-    entropy = max(0.0, LN2 * share * (total - mean))
-    squares = inside.squares / inside.sum / inside.sum * share * share
-    return {"logprob": logprob, "lse": (lse, off), "entropy": (entropy, 3e-6 * (1 + entropy) + 4 * slack),
-            "sum_sq": (squares, squares * (3 * SUM + 4 * slack)), "mass": (LN2 * (inside.total() - total), 2 * off),
-            "argmax": first(row, bits, ids, 2 * slack / LN2), "state": state(total, off)}
+        entering = -INF
+    count["target_outside_support"] += entering == -INF
+    found = finish(inside, Sums(bits) if full else inside, entering, slack)
+    return {**found, "argmax": first(row, bits, ids, 2 * slack / LN2)}
 
 
 def evaluate(case, o, t, row, supports, temperature, target, count):
@@ -120,12 +98,4 @@ def results(case):
     if o["partials"] != "none":
         return partials(case, o, rows, supports, heat, targets)
     count = dict.fromkeys(COUNTERS, 0)
-    found = [evaluate(case, o, t, row, supports, heat[t], targets[t], count) for t, row in enumerate(rows)]
-    result = {"diagnostics." + name: [n] for name, n in count.items()}
-    result.update(argmax=[f["argmax"] for f in found], state=[word for f in found for word in f["state"]])
-    for name in FIELDS:
-        if name in case.outputs:
-            check = case.check.get(name, {})
-            rtol, atol, dtype = check.get("rtol", 0.0), check.get("atol", 0.0), case.outputs[name].dtype
-            result[name] = [stored(x, dtype, rtol, max(slack, atol)) for x, slack in (f[name] for f in found)]
-    return result
+    return held(case, [evaluate(case, o, t, row, supports, heat[t], targets[t], count) for t, row in enumerate(rows)], count)
