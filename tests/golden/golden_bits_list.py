@@ -4,7 +4,7 @@ import itertools
 import math
 import random
 
-from golden_file import Tensor
+from golden_file import Tensor, counted
 
 FOLDER = "."
 SIZES = [1, 2, 3, 4, 5, 8, 9, 0, 31, 32, 33, 64, 100, 255, 256, 257, 600]
@@ -58,8 +58,10 @@ def spoiled(golden):
     for skip in (False, True):
         rng = random.Random(f"spoiled {skip}")
         desc = {"skip_invalid": skip, "reduction": "given"}
-        given = {"in.denominator": Tensor("F64", [37.5]), "in.grad_scale": Tensor("F32", [1.7])}
-        groups = {**given, "in.groups.offsets": Tensor("I64", [0, *itertools.accumulate(sizes)]),
+        given = {**counted("nonfinite", "bad_weight", "zero_denominator"), "in.denominator": Tensor("F64", [37.5]),
+                 "in.grad_scale": Tensor("F32", [1.7])}
+        groups = {**given, **counted("bad_target", "bad_rank", "empty_group"),
+                  "in.groups.offsets": Tensor("I64", [0, *itertools.accumulate(sizes)]),
                   "in.scores": Tensor("F32", strange(rng, [rng.gauss(0, 2) for _ in range(rows)])),
                   "in.group_weight": Tensor("F32", [rng.choice([0.0, .5, 1.0, 2.0] * 3 + [-1.0]) for _ in sizes])}
         name = "skipped" if skip else "spoiled"
@@ -77,13 +79,29 @@ def spoiled(golden):
         regions = [[[rng.randrange(-1, 3), rng.randrange(2, 6)] for _ in range(pairs)] for _ in range(2)]
         sides = "chosen", "rejected"
         golden.case(FOLDER, "bits_ordinal_" + name, "preference_ordinal", {**desc, "first_value": -2.5, "value_step": .75}, {
-            **given, **{f"in.{side}_logits": Tensor("F32", x, [pairs, levels]) for side, x in zip(sides, logits)},
+            **given, **counted("bad_region"),
+            **{f"in.{side}_logits": Tensor("F32", x, [pairs, levels]) for side, x in zip(sides, logits)},
             **{f"in.{side}_region": Tensor("I32", x) for side, x in zip(sides, regions)},
             "in.weights": Tensor("F32", [rng.choice([0.0, .5, 1.0, 2.0] * 3 + [-1.0, math.nan]) for _ in range(pairs)])},
                     "not all pairs are good")
 
 
+def layouts(golden):
+    """Offsets that leave the items, a group above its bound, indices outside, which leave rows that nothing writes."""
+    rng = random.Random("layouts")
+    order = rng.sample(range(20), 20)
+    order[5], order[17] = -1, 20
+    some = {"out.group_loss": Tensor("F32", [0.0] * 5), "out.lse": Tensor("F32", [0.0] * 5)}
+    for name, offsets, more in (("offsets", [2, 5, 8, 8, 16, 22], {}),
+                                ("index", [0, 3, 4, 8, 15, 20], {"in.groups.index": Tensor("I32", order), **some})):
+        golden.case(FOLDER, "bits_list_layout_" + name, "preference_list", {"groups": {"max_size": 7}, "reduction": "mean_groups"}, {
+            "in.groups.offsets": Tensor("I64", offsets), "in.scores": Tensor("F32", [rng.gauss(0, 2) for _ in range(20)]),
+            "in.target_index": Tensor("I32", [rng.randrange(3) for _ in range(5)]), **more,
+            **counted("bad_offsets", "bad_index", "group_too_large", "empty_group")}, "groups that are not there")
+
+
 def write(golden):
+    layouts(golden)
     spoiled(golden)
     for preset in PRESETS:
         name = preset.replace(".", "_")

@@ -2,7 +2,7 @@
 import math
 import random
 
-from golden_file import Tensor
+from golden_file import Tensor, counted
 
 OP = "preference_pair"
 FOLDER = "."
@@ -40,11 +40,14 @@ class Bits:
     def __init__(self, golden):
         self.golden = golden
 
-    def write(self, name, note, n, desc=None, preset=None, dtype="F32", kind="plain", extra=None, sides=("chosen", "rejected")):
+    def write(self, name, note, n, desc=None, preset=None, dtype="F32", kind="plain", extra=None, sides=("chosen", "rejected"),
+              counters=False):
         rng = random.Random("preference " + name)
         tensors = {"in." + side: Tensor(dtype, scores(rng, n, kind)) for side in sides}
         for key, make in (extra or {}).items():
             tensors["in." + key] = make(rng, n)
+        if counters:
+            tensors.update(counted("nonfinite", "bad_weight", "bad_target", "bad_length", "bad_route", "zero_denominator"))
         self.golden.case(FOLDER, "bits_pair_" + name, OP, {"calibration_bins": 7, **(desc or {})}, tensors, note, preset=preset)
 
 
@@ -86,4 +89,5 @@ def write(golden):
         "routes": lambda rng, n: Tensor("I32", [rng.randrange(-1, 6) for _ in range(n)]),
         "weights": lambda rng, n: Tensor("F32", [rng.choice([0.0, -1.0, math.nan, *[rng.random()] * 9]) for _ in range(n)]),
         "margins": lambda rng, n: Tensor("F32", [rng.choice([math.inf, *[rng.random()] * 9]) for _ in range(n)]),
-        "chosen_length": lambda rng, n: Tensor("I32", [rng.randrange(0, 9) for _ in range(n)]), "rejected_length": lengths})
+        "chosen_length": lambda rng, n: Tensor("I32", [rng.randrange(0, 9) for _ in range(n)]), "rejected_length": lengths},
+            counters=True)

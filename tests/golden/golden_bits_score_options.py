@@ -2,7 +2,7 @@
 import math
 import random
 
-from golden_file import Tensor
+from golden_file import Tensor, counted
 
 FOLDER = "."
 NAN, INF = math.nan, math.inf
@@ -14,9 +14,17 @@ def drawn(name):
     return lambda rows, columns, scale=1.0: [[rng.gauss(0, scale) for _ in range(columns)] for _ in range(rows)]
 
 
+COUNTERS = {"score_forward": ("empty_row", "bad_position", "bad_offsets", "bad_route", "bad_std"),
+            "score_backward": ("empty_row", "bad_position", "bad_route", "bad_std", "repeated_position"),
+            "score_finish": ("bad_route", "bad_std"),
+            "score_readout_forward": ("empty_row", "bad_index", "zero_direction", "crossing"),
+            "score_readout_backward": ("empty_row", "bad_index", "zero_direction", "crossing"),
+            "score_regression": ("bad_target", "empty_statistics")}
+
+
 def write_case(golden, name, op, note, desc, inputs, preset=None):
-    golden.case(FOLDER, "bits_score_" + name, op, desc, {"in." + key: Tensor(*value) for key, value in inputs.items()}, note,
-                preset=preset)
+    tensors = {"in." + key: Tensor(*value) for key, value in inputs.items()}
+    golden.case(FOLDER, "bits_score_" + name, op, desc, {**tensors, **counted(*COUNTERS[op])}, note, preset=preset)
 
 
 def heads(golden):

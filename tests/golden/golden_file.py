@@ -48,6 +48,11 @@ class Tensor:
             self.data = struct.pack(f"<{len(flat)}{FORMATS[dtype]}", *flat)
 
 
+def counted(*names):
+    """Counters of a case that is to be recorded: the recording fills them in."""
+    return {"out.diagnostics." + name: Tensor("U64", [0]) for name in names}
+
+
 def json_number(x):
     if isinstance(x, float) and not math.isfinite(x):
         return "nan" if math.isnan(x) else "inf" if x > 0 else "-inf"

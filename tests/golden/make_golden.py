@@ -8,7 +8,8 @@ from the statuses of the headers), beside this script. They never come from meri
 
 --bits DIR: cases without results. What merit computes today is pinned by
     merit_verify --backend cpu --record tests/golden/bits DIR
-after every backend has been seen to agree. A change of numerics bumps merit_numerics_version() and records anew.
+after every backend has been seen to agree. Counters in DIR are 0 and fall short: those of the call are recorded. A
+change of numerics bumps merit_numerics_version() and records anew.
 """
 import os
 import sys

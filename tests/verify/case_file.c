@@ -243,9 +243,11 @@ static bool take_tensors(case_file *c, case_error *error)
     for (int i = 0; i < c->file.num_tensors; i++) {
         const st_tensor *const t = &c->file.tensors[i];
         if (!take_tensor(c, t, error)) return false;
-        any = any || strncmp(t->name, "out.", 4) == 0;
+        any = any ||
+              (strncmp(t->name, "out.", 4) == 0 && strncmp(t->name, "out.diagnostics.", 16) != 0);
     }
-    // A case without results asks for all of them: to record, or to see that none is touched.
+    // A case without results, counters aside, asks for all of them: to record, or to see that
+    // none is touched.
     for (int i = 0; i < c->num_slots && !any; i++) {
         const case_array *const a = c->slots[i].array;
         if (a->output && (a->allowed == NULL || a->allowed(c->desc))) c->slots[i].used = true;

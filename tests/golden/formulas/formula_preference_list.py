@@ -1,17 +1,15 @@
 """preference_list: one loss over each set of scores, as the header and the cited papers state them."""
 import math
-from array import array
 
 from formula_groups import spans
-from formula_preference import DOUBLE_SLACK, INF, LOSS_SLACK, NAN, SLOPE_SLACK, added, link, over, scaled, tiles, words
-from formula_values import ULP, f32_options, held
-from golden_preference_list import lse, s, sp
+from formula_preference import INF, NAN, added, over, scaled, tiles, words
+from formula_preference_list_losses import MODES, content, log_sum
+from formula_values import f32_options, held
 
 LEFT_OUT = {}
-COUNTERS = ("nonfinite", "bad_target", "bad_weight", "bad_rank", "empty_group", "zero_denominator")
-
-# The exponential of binary32 is within 1 ulp, and its argument, the gap to the largest, is rounded to binary32.
-EXP_SLACK, GAP_SLACK = ULP["F32"], ULP["F32"] / 2
+COUNTERS = ("nonfinite", "bad_target", "bad_weight", "bad_rank", "bad_index", "bad_offsets", "group_too_large", "empty_group",
+            "zero_denominator")
+LARGEST = {"plackett_luce": 65536, "all_pairs": 8192}
 
 DEFAULTS = {
     "groups": {}, "num_items": 0, "score_stride": 1, "grad_stride": 1, "score_dtype": "f32", "mode": "cross_entropy",
@@ -27,166 +25,8 @@ PRESETS = {
     "real.bce": {"mode": "anchored", "anchored": "pointwise"},
     "pacs": {"mode": "anchored", "anchored": "pointwise", "center": "leave_one_out", "inner": "mean", "tau": NAN},
 }
-
-
-class Loss:
-    """Loss and slopes wrt x, both (value, slack); positives and negatives by position; what inner MEAN divides by."""
-
-    def __init__(self, loss, slopes, positives, negatives, count=1, pairs=(0, 0, 0)):
-        self.loss, self.slopes, self.count, self.pairs = loss, slopes, count, pairs
-        self.positives, self.negatives = positives, negatives
-
-
-def log_sum(xs, double=False):
-    """Log-sum-exp and its slack: the largest term is 1 exactly. double: all of it in binary64."""
-    value, top = lse(xs), max(xs, default=-INF)
-    if double or math.isinf(value):
-        return value, 0.0 if math.isinf(value) else (1 + abs(value)) * DOUBLE_SLACK
-    slack = math.fsum(math.exp(x - value) * (EXP_SLACK + (top - x) * GAP_SLACK) for x in xs if x != top and x != -INF)
-    return value, slack + (1 + abs(value)) * DOUBLE_SLACK
-
-
-def share(x, total, top, factor=1.0):
-    """exp(x - total) of a set whose largest is top, times a factor. top None: in binary64."""
-    value = factor * math.exp(x - total)
-    relative = DOUBLE_SLACK * (8 + abs(x - total)) if top is None else SLOPE_SLACK + (top - x) * GAP_SLACK
-    return value, abs(value) * relative if value else 0.0
-
-
-def others(n, positives):
-    chosen = set(positives)
-    return [i for i in range(n) if i not in chosen]
-
-
-# Losses by mode: x of the members, what says which are good -------------------------------------------
-
-def content(o, n, label):
-    """Whether there is a loss at all; label: position of the target, or a value of each member."""
-    if o["mode"] in ("cross_entropy", "plackett_luce") and n < 2:
-        return False
-    if o["mode"] == "cross_entropy":
-        return label is not None if o["target"] == "index" else any(label)
-    if o["mode"] == "plackett_luce":
-        return bool(stages_of(o, label))
-    if o["mode"] == "all_pairs":
-        return len(set(label)) > 1
-    return len(set(label) - {0}) > (1 if o["require_both"] else 0)
-
-
-def cross_entropy(o, x, label):
-    n = len(x)
-    if o["target"] == "index":
-        q = [float(i == label) for i in range(n)]
-    else:
-        total = math.fsum(label)
-        q = [w / total for w in label]
-    positives = [i for i in range(n) if q[i] > 0]
-    e = o["smoothing"]
-    q = [(1 - e) * w + e / n for w in q]
-    total, slack = log_sum(x)
-    top = max(x)
-    loss = added([(w * (total - y), w * (slack + (top - y) * GAP_SLACK)) for w, y in zip(q, x) if w])
-    slopes = [added([share(y, total, top), (-w, 0.0)]) for w, y in zip(q, x)]
-    if n == 2:  # as a pair: the sigmoids are those of binary32
-        slopes = [(value, slack + abs(value) * SLOPE_SLACK) for value, slack in slopes]
-    return Loss(loss, slopes, positives, others(n, positives))
-
-
-def stages_of(o, ranks):
-    return [i for i, rank in enumerate(ranks) if rank >= 0 and (o["top_k"] == 0 or rank < o["top_k"])]
-
-
-def plackett_luce(o, x, ranks):
-    """Items of one rank have one risk set (Breslow 1974)."""
-    n, stages = len(x), stages_of(o, ranks)
-    marked = set(stages)
-    loss, slopes = [], [[(-1.0, 0.0)] if i in marked else [] for i in range(n)]
-    for rank in sorted({ranks[i] for i in stages}):
-        at = [i for i in stages if ranks[i] == rank]
-        risk = [i for i in range(n) if ranks[i] >= rank or ranks[i] < 0]
-        total, slack = log_sum([x[i] for i in risk], True)
-        loss += [(total - x[i], slack) for i in at]
-        for i in risk:
-            slopes[i].append(share(x[i], total, None, len(at)))
-    best = min(r for r in ranks if r >= 0)
-    positives = [i for i in range(n) if ranks[i] == best]
-    return Loss(added(loss), [added(terms) for terms in slopes], positives, others(n, positives), len(stages))
-
-
-def logistic_pairs(z):
-    """Sum of log(1 + e^-z), and s(-z) of each, for gaps that are not far."""
-    far = [math.exp(-y) for y in z]
-    loss = math.fsum(math.log(math.prod([1 + e for e in far[i:i + 16]])) for i in range(0, len(far), 16))
-    return loss, [e / (1 + e) for e in far]
-
-
-def all_pairs(o, x, labels):
-    n = len(x)
-    order = sorted(range(n), key=lambda i: labels[i])
-    loss, down, up, counts, total, below = [], [0.0] * n, [[] for _ in range(n)], [0, 0, 0], 0, 0
-    near = o["link"] == "logistic" and max(x, default=0) - min(x, default=0) + abs(o["margin"]) < 40
-    for i in order:
-        while labels[order[below]] < labels[i]:
-            below += 1
-        losers = order[:below]
-        if not losers:
-            continue
-        total += len(losers)
-        gaps = [x[i] - x[j] for j in losers]
-        counts[0] += sum(g > 0 for g in gaps)
-        counts[1] += sum(g < 0 for g in gaps)
-        z = array("f", [g - o["margin"] for g in gaps])
-        if near:
-            value, slopes = logistic_pairs(z)
-            loss.append((value, value * LOSS_SLACK))
-        else:
-            both = [link(o["link"], g - o["margin"]) for g in gaps]
-            loss.append(added([value for value, _ in both]))
-            slopes = [-slope for _, (slope, _) in both]
-        down[i] = math.fsum(slopes)
-        for j, slope in zip(losers, slopes):
-            up[j].append(slope)
-    counts[2] = total - counts[0] - counts[1]
-    top = max(labels)
-    positives = [i for i in range(n) if labels[i] == top]
-    slopes = []
-    for i in range(n):
-        raised = math.fsum(up[i])
-        slopes.append((raised - down[i], (raised + down[i]) * SLOPE_SLACK))
-    return Loss(added(loss), slopes, positives, others(n, positives), total, tuple(counts))
-
-
-def anchored(o, x, signs):
-    n = len(x)
-    positives, negatives = [[i for i in range(n) if signs[i] == side] for side in (1, -1)]
-    slopes = [(0.0, 0.0)] * n
-    if o["anchored"] == "pointwise":
-        terms = []
-        for i in positives + negatives:
-            terms.append((sp(-signs[i] * x[i]), sp(-signs[i] * x[i]) * LOSS_SLACK))
-            slopes[i] = scaled(-signs[i], (s(-signs[i] * x[i]), s(-signs[i] * x[i]) * SLOPE_SLACK))
-        return Loss(added(terms), slopes, positives, negatives, len(terms))
-    anchor = [0.0] if o["anchored"] == "split" else []
-    raised, held_down = anchor + [-x[i] for i in positives], anchor + [x[i] for i in negatives]
-    (a, slack_a), (b, slack_b) = log_sum(raised), log_sum(held_down)
-    factor = 1.0
-    if anchor:
-        loss = added([(a, slack_a), (b, slack_b)])
-    else:
-        factor = s(a + b)
-        loss = sp(a + b), sp(a + b) * LOSS_SLACK + factor * (slack_a + slack_b + abs(a + b) * ULP["F32"])
-    for i in positives:
-        slopes[i] = share(-x[i], a, max(raised), -factor)
-    for i in negatives:
-        slopes[i] = share(x[i], b, max(held_down), factor)
-    return Loss(loss, slopes, positives, negatives, len(positives) + len(negatives))
-
-
-MODES = {"cross_entropy": cross_entropy, "plackett_luce": plackett_luce, "all_pairs": all_pairs, "anchored": anchored}
 LABELS = {"plackett_luce": "ranks", "all_pairs": "labels", "anchored": "signs"}
 
-
-# Groups -------------------------------------------------------------------------------------------
 
 class Group:
     """valid: it contributed; bad: NaN; result: its Loss, None of a group of weight 0."""
@@ -195,12 +35,23 @@ class Group:
         self.valid = self.bad = False
         self.result = self.lse = None
         self.members, self.rows, self.weight = [], [], case.inputs["group_weight"][g] if "group_weight" in case.inputs else 1.0
-        self.span, self.tau = span, o["tau"]
         if self.weight == 0:
             self.valid = True
             return
-        index = case.inputs.get("groups.index")
+        index, items = case.inputs.get("groups.index"), len(case.inputs["scores"])
+        refused = self.refusal(case, o, g, span)
+        if refused:
+            count[refused] += 1
+            self.valid = self.bad = True
+            begin, end = case.inputs["groups.offsets"][g], case.inputs["groups.offsets"][g + 1]
+            self.rows = list(range(begin, min(end, items))) if index is None and begin >= 0 else []
+            return
         rows = list(range(*span)) if index is None else [index[i] for i in range(*span)]
+        if not all(0 <= row < items for row in rows):
+            count["bad_index"] += 1
+            self.valid = self.bad = True
+            self.rows = [row for row in rows if 0 <= row < items]
+            return
         mask = case.inputs.get("mask")
         inside = [i for i, row in enumerate(rows) if mask is None or mask[row] != 0]
         there = [rows[i] for i in inside]
@@ -229,6 +80,13 @@ class Group:
             self.result, self.lse = MODES[o["mode"]](o, self.x, label), log_sum(self.x)
             self.slopes = self.chained(o)
 
+    @staticmethod
+    def refusal(case, o, g, span):
+        if span is None:
+            return "bad_offsets"
+        bounds = case.desc.get("groups", {}).get("max_size", 0), LARGEST.get(o["mode"], 0)
+        return "group_too_large" if any(b and span[1] - span[0] > b for b in bounds) else None
+
     def label(self, case, o, g, rows, inside, wrong):
         """What tells good members from others, in their order; reasons why it cannot go into wrong."""
         if o["mode"] == "cross_entropy" and o["target"] == "index":
@@ -238,10 +96,12 @@ class Group:
             return inside.index(at) if at in inside else None
         name = LABELS.get(o["mode"], "weights")
         values = [case.inputs[name][r] for r in self.members]
-        allowed = {"weights": lambda w: 0 <= w < INF, "ranks": lambda r: r >= -1, "labels": lambda y: not math.isnan(y),
+        allowed = {"weights": lambda w: w >= 0, "ranks": lambda r: r >= -1, "labels": lambda y: not math.isnan(y),
                    "signs": lambda k: k in (-1, 0, 1)}[name]
         if not all(map(allowed, values)):
             wrong.add({"weights": "bad_weight", "ranks": "bad_rank"}.get(name, "bad_target"))
+        if name == "weights" and not all(map(math.isfinite, values)):
+            wrong.add("nonfinite")  # besides, where it is negative or NaN
         return values
 
     def logits(self, o, scores):
