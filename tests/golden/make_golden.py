@@ -15,6 +15,7 @@ import os
 import sys
 
 import golden_advantage
+import golden_advantage_outside
 import golden_bits
 import golden_bits_dominance
 import golden_bits_list
@@ -27,6 +28,7 @@ import golden_bits_score
 import golden_bits_score_options
 import golden_degenerate
 import golden_dominance
+import golden_dominance_options
 import golden_dominance_quantile
 import golden_groups
 import golden_policy_logprob
@@ -55,9 +57,10 @@ def main(arguments):
         golden_bits_presets.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))
-        for family in (golden_advantage, golden_degenerate, golden_dominance, golden_dominance_quantile, golden_rejected,
-                       golden_groups, golden_preference_list, golden_preference_pair, golden_presets, golden_score,
-                       golden_score_readout, golden_policy_logprob, golden_policy_loss):
+        for family in (golden_advantage, golden_advantage_outside, golden_degenerate, golden_dominance,
+                       golden_dominance_options, golden_dominance_quantile, golden_rejected, golden_groups,
+                       golden_preference_list, golden_preference_pair, golden_presets, golden_score, golden_score_readout,
+                       golden_policy_logprob, golden_policy_loss):
             family.write(golden)
     else:
         sys.exit(__doc__)

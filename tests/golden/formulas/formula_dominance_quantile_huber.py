@@ -3,6 +3,7 @@ kappa 0: Koenker, Bassett 1978)."""
 import math
 
 from formula_values import Value, rounded, stored
+from golden_dominance_quantile import term
 
 LEFT_OUT = {}
 DEFAULTS = {"num_rows": None, "num_levels": None, "num_targets": None, "ld_quantiles": 0, "ld_targets": 0, "ld_tau": 0,
@@ -27,15 +28,9 @@ def level(o, kappa, tau, z, targets):
     n, by = len(targets), kappa if o["divide_by_kappa"] and kappa > 0 else 1.0
     losses, slopes = [], []
     for y in targets:
-        u = y - z  # binary32 numbers: all but exact
-        weight = 1 - tau if u < 0 else tau
-        a = abs(u)
-        if kappa > 0:
-            h, slope = a * a / 2 if a <= kappa else kappa * (a - kappa / 2), max(-kappa, min(kappa, u))
-        else:
-            h, slope = a, -1.0 if u < 0 else 1.0
-        losses.append(weight * h / by)
-        slopes.append(weight * slope / by)
+        loss, slope = term(kappa, tau, y - z)  # the difference of binary32 numbers is all but exact
+        losses.append(loss / by)
+        slopes.append(slope / by)
     if any(map(math.isnan, targets)) or math.isnan(z):
         return math.nan, math.nan, 0.0
     return math.fsum(losses) / n, -math.fsum(slopes) / n, math.fsum(map(abs, slopes)) / n
