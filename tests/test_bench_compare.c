@@ -75,6 +75,33 @@ Test(bench_compare, a_row_without_a_counterpart_is_counted)
     json_decref(now);
 }
 
+// Reports that are none are refused with a sentence before anything is measured.
+Test(bench_compare, what_is_no_report_is_refused)
+{
+    const struct {
+        const char *text, *words;
+    } cases[] = {
+        {"", "expected near end of file"},
+        {"[1]", "is no report of merit_bench"},
+        {"{\"schema\": 1, \"tool\": 5, \"rows\": []}", "is no report of merit_bench"},
+        {"{\"schema\": 1, \"tool\": \"merit_bench\", \"rows\": []}", "is no report of merit_bench"},
+        {"{\"schema\": 2, \"tool\": \"merit_bench\", \"environment\": {}, \"rows\": []}",
+         "has schema 2, this program reads schema 1"},
+        {"{\"schema\": 1, \"tool\": \"merit_bench\", \"environment\": {}, \"rows\": "
+         "[{\"status\": \"ok\", \"cold\": null}]}",
+         "has no cold time"},
+    };
+    char path[SCRATCH_PATH], problem[256];
+    scratch_path(path);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        FILE *const file = fopen(path, "w");
+        cr_assert(file != NULL && fputs(cases[i].text, file) >= 0 && fclose(file) == 0);
+        cr_expect(bench_load_report(path, problem) == NULL);
+        cr_expect(strstr(problem, cases[i].words) != NULL, "%s: %s", cases[i].text, problem);
+    }
+    remove(path);
+}
+
 static int count_rows(const char *path)
 {
     json_t *const report = json_load_file(path, 0, NULL);

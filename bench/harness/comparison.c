@@ -2,9 +2,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "device.h"
+#include "report.h"
 
 bench_verdict bench_judge(bench_ratio ratio, double tolerance)
 {
@@ -20,27 +22,6 @@ const char *bench_verdict_name(bench_verdict verdict)
     return names[verdict];
 }
 
-json_t *bench_load_report(const char *path, char problem[256])
-{
-    json_error_t error;
-    json_t *const report = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (report == NULL) {
-        snprintf(problem, 256, "%.120s: %.120s", path, error.text);
-        return NULL;
-    }
-    const json_t *const tool = json_object_get(report, "tool");
-    const json_int_t schema = json_integer_value(json_object_get(report, "schema"));
-    if (tool == NULL || strcmp(json_string_value(tool), "merit_bench") != 0 || schema != 1 ||
-        !json_is_array(json_object_get(report, "rows"))) {
-        snprintf(problem, 256, "%.200s is no report of merit_bench, schema 1", path);
-        json_decref(report);
-        return NULL;
-    }
-    return report;
-}
-
-// Rows ----------------------------------------------------------------------------------------------
-
 static const char *text_of(const json_t *row, const char *key)
 {
     const char *const text = json_string_value(json_object_get(row, key));
@@ -53,6 +34,46 @@ static double number_of(const json_t *object, const char *key)
     const json_t *const value = json_object_get(object, key);
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
+
+// Whether every row that was measured has a median.
+static bool has_times(const json_t *rows)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach((json_t *)rows, i, row)
+    {
+        if (strcmp(text_of(row, "status"), "ok") != 0) continue;
+        if (!(number_of(json_object_get(row, "cold"), "median_s") > 0)) return false;
+    }
+    return true;
+}
+
+json_t *bench_load_report(const char *path, char problem[256])
+{
+    json_error_t error;
+    json_t *const report = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (report == NULL) {
+        snprintf(problem, 256, "%.120s: %.120s", path, error.text);
+        return NULL;
+    }
+    const json_int_t schema = json_integer_value(json_object_get(report, "schema"));
+    const json_t *const rows = json_object_get(report, "rows");
+    if (strcmp(text_of(report, "tool"), "merit_bench") != 0 || !json_is_array(rows) ||
+        !json_is_object(json_object_get(report, "environment"))) {
+        snprintf(problem, 256, "%.200s is no report of merit_bench", path);
+    } else if (schema != BENCH_JSON_SCHEMA) {
+        snprintf(problem, 256, "%.160s has schema %lld, this program reads schema %d", path,
+                 (long long)schema, BENCH_JSON_SCHEMA);
+    } else if (!has_times(rows)) {
+        snprintf(problem, 256, "%.180s: a row that is ok has no cold time", path);
+    } else {
+        return report;
+    }
+    json_decref(report);
+    return NULL;
+}
+
+// Rows ----------------------------------------------------------------------------------------------
 
 static bool is_same_row(const json_t *a, const json_t *b)
 {
@@ -154,12 +175,29 @@ bench_verdicts bench_compare_reports(const json_t *old, json_t *report, double t
     return verdicts;
 }
 
+// What makes a comparison one of machines rather than of builds.
+static void print_changes(const json_t *before, const json_t *now)
+{
+    static const char *const keys[] = {"cpu", "cores", "memory", "system", "device"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const json_t *const a = json_object_get(before, keys[i]),
+                            *b = json_object_get(now, keys[i]);
+        if (a == NULL || json_equal(a, b)) continue;
+        char *const was = json_dumps(a, JSON_ENCODE_ANY), *is = json_dumps(b, JSON_ENCODE_ANY);
+        printf("  not the same machine: %s was %s, is %s\n", keys[i], was != NULL ? was : "",
+               is != NULL ? is : "");
+        free(was);
+        free(is);
+    }
+}
+
 void bench_print_comparison(const json_t *old, const json_t *report, const bench_verdicts *verdicts,
                             double tolerance)
 {
-    const json_t *const environment = json_object_get(old, "environment");
-    printf("\ncompared with the report of %s, %s; tolerance %.0f %%\n",
-           text_of(environment, "date"), text_of(environment, "build"), 100 * tolerance);
+    const json_t *const before = json_object_get(old, "environment");
+    printf("\ncompared with the report of %s, %s; tolerance %.3g %%\n", text_of(before, "date"),
+           text_of(before, "build"), 100 * tolerance);
+    print_changes(before, json_object_get(report, "environment"));
     size_t i;
     json_t *row;
     json_array_foreach(json_object_get(report, "rows"), i, row)
@@ -172,7 +210,7 @@ void bench_print_comparison(const json_t *old, const json_t *report, const bench
                100 * (number_of(compare, "high") - 1), text_of(compare, "verdict"),
                text_of(compare, "reason")[0] != '\0' ? ": " : "", text_of(compare, "reason"));
     }
-    printf("%d FASTER, %d SLOWER, %d SAME, %d AMBIGUOUS, %d without a counterpart\n",
+    printf("%d FASTER, %d SLOWER, %d SAME, %d AMBIGUOUS, %d new without a counterpart\n",
            verdicts->count[BENCH_FASTER], verdicts->count[BENCH_SLOWER],
            verdicts->count[BENCH_SAME], verdicts->count[BENCH_AMBIGUOUS], verdicts->unmatched);
 }

@@ -24,7 +24,7 @@ bench_verdict bench_judge(bench_ratio ratio, double tolerance);
 
 const char *bench_verdict_name(bench_verdict verdict);
 
-// The report of an earlier run, or NULL with a sentence in `problem`.
+// The report of an earlier run, each of its measured rows with a time; or NULL with a sentence in `problem`.
 json_t *bench_load_report(const char *path, char problem[256]);
 
 // Compares the rows of two reports: adds to each row of `report` that `old` has too (same operation,

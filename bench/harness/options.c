@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "environment.h"
 
@@ -32,7 +33,8 @@ enum {
 };
 
 static const struct argp_option option_table[] = {
-    {"list", KEY_LIST, NULL, 0, "List the operations and their points, run nothing", 0},
+    {"list", KEY_LIST, NULL, 0,
+     "List the operations, what they move, and their points with size and dtype; run nothing", 0},
     {"op", KEY_OP, "NAME", 0, "Only this operation", 0},
     {"shape", KEY_SHAPE, "FILTER", 0,
      "Only points whose name contains FILTER, or with these values: group_size=16,preset=grpo", 0},
@@ -44,8 +46,9 @@ static const struct argp_option option_table[] = {
      0},
     {"threads", KEY_THREADS, "LIST", 0,
      "CPU threads; default one per core. Several separated by commas: a row each", 0},
-    {"quick", KEY_QUICK, NULL, 0, "A few points with short sampling, below 30 seconds", 0},
-    {"full", KEY_FULL, NULL, 0, "The whole matrix of shapes, as far as memory reaches", 0},
+    {"quick", KEY_QUICK, NULL, 0, "A few points, 25 seconds by --budget", 0},
+    {"full", KEY_FULL, NULL, 0,
+     "The whole matrix of shapes, as far as memory reaches, four times the sampling", 0},
     {"no-roofs", KEY_NO_ROOFS, NULL, 0, "Do not measure the roofs, nor shares of them", 0},
     {"cold-only", KEY_COLD_ONLY, NULL, 0,
      "Neither hot times nor the naive loop, and one check per row: what bench/ab needs", 0},
@@ -144,12 +147,15 @@ static double parse_percent(struct argp_state *state, const char *text)
 static void parse_threads(struct argp_state *state, const char *argument, bench_options *o)
 {
     char text[BENCH_TEXT];
-    char *rest = NULL;
+    char *rest = text;
     int count = 0;
-    if (argument[0] == '\0') parse_integer(state, "threads", argument, 1, 1024);
     snprintf(text, sizeof text, "%s", argument);
-    for (char *one = strtok_r(text, ",", &rest); one; one = strtok_r(NULL, ",", &rest), count++) {
+    for (char *one; (one = strsep(&rest, ",")) != NULL; count++) {
         const int threads = (int)parse_integer(state, "threads", one, 1, 1024);
+        bool known = count > 0 && o->num_threads == threads;
+        for (int i = 0; i < count - 1 && i < BENCH_MAX_SWEEP; i++)
+            known |= o->sweep[i] == threads;
+        if (known) argp_error(state, "--threads names %d twice", threads);
         if (count > BENCH_MAX_SWEEP) {
             argp_error(state, "--threads has more than %d counts", BENCH_MAX_SWEEP + 1);
         }
@@ -168,6 +174,30 @@ static bool is_op(const bench_options *o, const char *name)
         if (strcmp(o->ops[i]->name, name) == 0) return true;
     }
     return false;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+// What only all options together tell.
+static void check_options(struct argp_state *state, const bench_options *o)
+{
+    const char *const files[] = {o->json, o->html, o->markdown};
+    if (o->quick && o->full) argp_error(state, "--quick and --full exclude each other");
+    if (o->data_dir != NULL && !is_folder(o->data_dir)) {
+        argp_error(state, "%s: %s is no folder", o->data_given ? "--data" : "MERIT_DATA_DIR",
+                   o->data_dir);
+    }
+    for (int i = 1; i < 3; i++) {
+        for (int j = 0; j < i; j++) {
+            if (files[i] == NULL || files[j] == NULL || strcmp(files[i], files[j]) != 0) continue;
+            argp_error(state, "--json, --report and --markdown need files of their own, two are %s",
+                       files[i]);
+        }
+    }
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -194,13 +224,19 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_MARKDOWN: o->markdown = argument; break;
     case KEY_COMPARE: o->compare = argument; break;
     case KEY_TOLERANCE: o->tolerance = 1e-2 * parse_percent(state, argument); break;
-    case KEY_DATA: o->data_dir = argument; break;
+    case KEY_DATA:
+        o->data_dir = argument;
+        o->data_given = true;
+        break;
     case KEY_PEERS: o->peers = argument != NULL ? argument : "python3"; break;
     case KEY_MIN_TIME: o->min_time = parse_seconds(state, "min-time", argument); break;
     case KEY_BUDGET: o->budget = parse_seconds(state, "budget", argument); break;
     case KEY_SEED: o->seed = (uint64_t)parse_integer(state, "seed", argument, 0, INT64_MAX); break;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument %s", argument); break;
-    case ARGP_KEY_END: parse_backends(state, o); break;
+    case ARGP_KEY_END:
+        parse_backends(state, o);
+        check_options(state, o);
+        break;
     default: return ARGP_ERR_UNKNOWN;
     }
     return 0;

@@ -27,6 +27,7 @@ typedef struct bench_options {
     const char *compare; // report of an earlier run, NULL: none
     double tolerance; // of the comparison: 0.05 is 5 %
     const char *data_dir;
+    bool data_given; // by --data, not by the environment
     const char *peers; // a Python to run other libraries with, NULL: no peers
     double min_time; // seconds of samples per time
     double budget; // seconds of the run after which no time is sampled longer than that; 0: none

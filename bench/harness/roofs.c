@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "interrupt.h"
+
 // Per byte of the arrays.
 static const double bytes_moved[BENCH_NUM_TRAFFIC] = {1, 1, 2, 1.5};
 
@@ -49,6 +51,7 @@ void bench_measure_roofs(const bench_device *device, int num_threads, double min
     }
     for (const bench_mover *mover = device->movers; mover->name != NULL; mover++) {
         if (mover->available != NULL && !mover->available()) continue;
+        if (bench_interrupted()) break;
         roof_state state = {mover,
                             {.to = to, .from = from, .bytes = bytes, .num_threads = num_threads}};
         const bench_arm arm = {device, move_calls, &state, 0};

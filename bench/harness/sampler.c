@@ -76,6 +76,10 @@ static const char *reason_of(const bench_limits *limits, const sampled_arm *s)
 {
     if (bench_interrupted()) return "interrupted";
     if (bench_median_rank(s->count) < 0) return "too few samples for an interval of the median";
+    if (s->count < limits->min_samples) {
+        return limits->hurried ? "fewer than 10 samples, and the run behind its budget"
+                               : "fewer than 10 samples at the time limit";
+    }
     return limits->hurried ? "the interval of the median is wide, and the run behind its budget"
                            : "the interval of the median is wide at the time limit";
 }
@@ -108,6 +112,10 @@ void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limit
     for (int a = 0; a < num_arms; a++) { // of an interrupted run too
         while (state[a].count < FEWEST_SAMPLES)
             add_sample(&arms[a], &state[a]);
+    }
+    if (!bench_interrupted() && main_arm->count >= limits->min_samples) { // the last ones too
+        const bench_summary summary = summary_of(main_arm);
+        precise = bench_relative_error(&summary) <= limits->precision;
     }
     for (int a = 0; a < num_arms; a++) {
         timings[a] = (bench_timing){
