@@ -9,15 +9,15 @@ extern const char bench_report_page[]; // report_page.html
 
 static const char mark[] = "@REPORT@";
 
-// JSON inside a <script>: "</" would end it, and means the same as "<\/".
+// JSON inside a <script>, where "</script" and "<!--" have meanings: "<" occurs in strings alone.
 static bool write_json_text(FILE *file, const json_t *report)
 {
     char *const text = json_dumps(report, JSON_COMPACT);
     if (text == NULL) bench_die("no memory for the report");
     bool good = true;
     for (const char *c = text; *c != '\0'; c++) {
-        if (c[0] == '<' && c[1] == '/') {
-            good &= fputs("<\\", file) >= 0;
+        if (*c == '<') {
+            good &= fputs("\\u003c", file) >= 0;
         } else {
             good &= fputc(*c, file) != EOF;
         }

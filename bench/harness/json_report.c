@@ -53,6 +53,8 @@ json_t *bench_json_roofs(const bench_roofs *roofs, const char *when)
     set(o, "threads", json_integer(roofs->num_threads));
     set(o, "array_bytes", json_integer((json_int_t)roofs->bytes));
     set(o, "launch_s", number(roofs->launch));
+    const double data_sheet = roofs->device->peak_bytes_per_second;
+    set(o, "data_sheet_bytes_per_s", data_sheet > 0 ? number(data_sheet) : json_null());
     for (int t = 0; t < BENCH_NUM_TRAFFIC; t++) {
         const bench_roof *const roof = &roofs->roof[t];
         json_t *const r = json_object();
@@ -91,6 +93,9 @@ static json_t *clocks(const bench_clocks *c)
     set(o, "temperature_c", json_integer(c->temperature));
     set(o, "watts", number(c->watts));
     set(o, "throttle_reasons", json_integer((json_int_t)c->throttle));
+    char reasons[BENCH_TEXT];
+    bench_throttle_text(c, reasons);
+    set(o, "throttle", text(reasons));
     return o;
 }
 
@@ -172,6 +177,25 @@ static void set_results(json_t *o, const bench_row *row)
     }
     set(o, "peer", peer);
     set(o, "peers", peers(row));
+}
+
+json_t *bench_json_operations(const bench_op *const *ops, const json_t *rows)
+{
+    json_t *const o = json_object();
+    size_t r;
+    json_t *row;
+    json_array_foreach((json_t *)rows, r, row)
+    {
+        const char *const name = json_string_value(json_object_get(row, "op"));
+        for (int i = 0; ops[i] != NULL; i++) {
+            if (strcmp(ops[i]->name, name) != 0 || json_object_get(o, name) != NULL) continue;
+            json_t *const op = json_object();
+            set(op, "item", text(ops[i]->item));
+            set(op, "model", text(ops[i]->model));
+            set(o, name, op);
+        }
+    }
+    return o;
 }
 
 json_t *bench_json_row(const bench_row *row)

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <stddef.h>
+#include <stdio.h>
 
 // What is used of nvml.h: the library's binary interface is stable.
 typedef void *nvml_device;
@@ -56,4 +57,22 @@ bench_clocks bench_read_clocks(void)
     if (n.power(n.first, &milliwatts) == 0) c.watts = 1e-3 * milliwatts;
     c.throttle &= ~(unsigned long long)(NVML_GPU_IDLE | NVML_APPLICATION_CLOCKS);
     return c;
+}
+
+void bench_throttle_text(const bench_clocks *clocks, char text[BENCH_TEXT])
+{
+    static const struct {
+        unsigned long long bit;
+        const char *name;
+    } reasons[] = {{0x4, "power cap"},       {0x8, "hardware slowdown"}, {0x10, "sync boost"},
+                   {0x20, "thermal"},        {0x40, "hardware thermal"}, {0x80, "power brake"},
+                   {0x100, "display clocks"}};
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        if ((clocks->throttle & reasons[i].bit) == 0) continue;
+        used += (size_t)snprintf(text + used, BENCH_TEXT - used, "%s%s", used > 0 ? ", " : "",
+                                 reasons[i].name);
+    }
+    if (used == 0 && clocks->throttle != 0) snprintf(text, BENCH_TEXT, "an unknown reason");
 }

@@ -3,7 +3,7 @@
 #ifndef MERIT_BENCH_NVML_H
 #define MERIT_BENCH_NVML_H
 
-#include <stdbool.h>
+#include "bench.h"
 
 typedef struct bench_clocks {
     bool known;
@@ -17,5 +17,8 @@ typedef struct bench_clocks {
 
 // Of device 0, now. known is false without a driver.
 bench_clocks bench_read_clocks(void);
+
+// "power cap, thermal", or "" where nothing holds the clocks down.
+void bench_throttle_text(const bench_clocks *clocks, char text[BENCH_TEXT]);
 
 #endif

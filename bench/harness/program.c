@@ -87,9 +87,10 @@ static int list_points(const bench_options *o)
             if (!headed) list_head(op);
             headed = true;
             bench_point_name(&point, name);
-            printf("  %-40s %10.2f MiB%s\n", name, point_bytes(&point) / 0x1p20,
-                   point.flags & BENCH_QUICK  ? "  (quick)"
-                   : point.flags & BENCH_FULL ? "  (full)"
+            printf("  %-40s %10.2f MiB  %-6s%s\n", name, point_bytes(&point) / 0x1p20,
+                   bench_point_dtype(&point),
+                   point.flags & BENCH_QUICK  ? " (quick)"
+                   : point.flags & BENCH_FULL ? " (full)"
                                               : "");
         }
     }
@@ -129,7 +130,9 @@ static void measure(bench_session *session, const bench_device *device, int num_
 {
     const bench_roofs *const before = bench_roofs_of(session, device->name, num_threads);
     bench_roofs roofs;
+    if (bench_interrupted()) return;
     bench_measure_roofs(device, num_threads, session->options->min_time / 2, &roofs);
+    if (bench_interrupted()) return; // not all loops have run
     bench_print_roofs(&roofs, when);
     json_array_append_new(json, bench_json_roofs(&roofs, when));
     if (before == NULL) {
@@ -154,9 +157,8 @@ static void measure_all(bench_session *session, const char *when, json_t *json)
             measure(session, bench_device_host(), o->num_threads, when, json);
         }
         for (int s = 0; s < o->num_sweep; s++) {
-            const int threads = o->sweep[s];
-            const bool first = bench_roofs_of(session, "cpu", threads) == NULL;
-            if (threads != 1 && first) measure(session, bench_device_host(), threads, when, json);
+            if (o->sweep[s] == 1) continue;
+            measure(session, bench_device_host(), o->sweep[s], when, json);
         }
     }
     const bench_device *const cuda = bench_device_cuda(reason);
@@ -244,13 +246,13 @@ static void drop_missing_cuda(bench_options *o)
 int bench_main(const bench_op *const *ops, int argc, char **argv)
 {
     bench_options options = bench_parse_options(ops, argc, argv);
-    if (options.list) return list_points(&options);
-    drop_missing_cuda(&options);
     const int num_points = count_points(&options);
     if (num_points == 0) {
         fprintf(stderr, "merit_bench: no point matches, see --list\n");
         return 2;
     }
+    if (options.list) return list_points(&options);
+    drop_missing_cuda(&options);
     char problem[256];
     json_t *old = NULL;
     if (options.compare != NULL && (old = bench_load_report(options.compare, problem)) == NULL) {
@@ -285,10 +287,10 @@ int bench_main(const bench_op *const *ops, int argc, char **argv)
            interrupted ? "; interrupted before the end" : "");
 
     json_t *const report =
-        json_pack("{s:i, s:s, s:b, s:o, s:o, s:o}", "schema", BENCH_JSON_SCHEMA, "tool",
+        json_pack("{s:i, s:s, s:b, s:o, s:o, s:o, s:o}", "schema", BENCH_JSON_SCHEMA, "tool",
                   "merit_bench", "interrupted", interrupted, "environment",
-                  bench_json_environment(&environment, &options, command), "roofs", roofs, "rows",
-                  totals.rows);
+                  bench_json_environment(&environment, &options, command), "roofs", roofs,
+                  "operations", bench_json_operations(ops, totals.rows), "rows", totals.rows);
     if (report == NULL) bench_die("no memory for the report");
     bench_verdicts verdicts = {{0}, 0};
     if (old != NULL) {

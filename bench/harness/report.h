@@ -27,6 +27,9 @@ json_t *bench_json_environment(const bench_environment *environment, const bench
                                const char *command);
 json_t *bench_json_roofs(const bench_roofs *roofs, const char *when);
 json_t *bench_json_axes(const bench_point *point);
+
+// Of those that have rows.
+json_t *bench_json_operations(const bench_op *const *ops, const json_t *rows);
 json_t *bench_json_row(const bench_row *row);
 
 // The report as a page that needs nothing else, and as Markdown tables. False when the file cannot be

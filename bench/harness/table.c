@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,7 +88,7 @@ void bench_print_legend(void)
         "        interval of the median was still wider than 1 %% at the time limit\n"
         "hot     median over one set that fits half the last-level cache\n"
         "GB/s    the bytes that must move over the cold time; roof: share of the measured read,\n"
-        "        write or copy roof (copy counts bytes read and written)\n"
+        "        write, copy or 2r1w roof, by the bytes read and written\n"
         "naive   time of a plain two-pass double C loop, same threads, over ours\n"
         "ulp     largest error against an independent computation\n"
         "bits    runs (repeated, other instruction sets, threads, devices) with equal bits\n"
@@ -121,6 +122,22 @@ static void print_peer(const bench_peer *peer, double ours)
     printf("%9s%c %10s  ulp %.3g, abs %.2g  %s\n", time_text(peer->timing.seconds.median, time),
            peer->timing.ambiguous ? '~' : ' ', ratio, peer->error.max_ulp, peer->error.max_abs,
            peer->computes);
+}
+
+// "    host call 3.21 us, graph node 1.87 us; SM 1980 MHz, memory 2619 MHz, 61 C, 402 W, throttled: power cap"
+static void print_device(const bench_row *row)
+{
+    char host[32], node[32] = "none", reasons[BENCH_TEXT];
+    if (row->host.seconds.count == 0) return;
+    if (row->graph_node > 0) time_text(row->graph_node, node);
+    printf("    host call %s, graph node %s", time_text(row->host.seconds.median, host), node);
+    if (row->clocks.known) {
+        const bench_clocks *const c = &row->clocks;
+        bench_throttle_text(c, reasons);
+        printf("; SM %u MHz, memory %u MHz, %u C, %.0f W%s%s", c->sm_mhz, c->memory_mhz,
+               c->temperature, c->watts, reasons[0] != '\0' ? ", throttled: " : "", reasons);
+    }
+    printf("\n");
 }
 
 bench_limit bench_limit_of(const bench_row *row)
@@ -162,9 +179,12 @@ void bench_print_row(const bench_row *row)
            row->error.max_ulp, row->bit_comparisons, row->counts.allocations, launches,
            row->cache_cold ? "" : "  (cache not filled)");
     if (row->cold.ambiguous) {
-        printf("    AMBIGUOUS: %s (+-%.1f %% after %" PRId64 " samples)\n", row->cold.reason,
-               100 * bench_relative_error(&row->cold.seconds), row->cold.seconds.count);
+        const double width = 100 * bench_relative_error(&row->cold.seconds);
+        printf("    AMBIGUOUS: %s (", row->cold.reason);
+        if (isfinite(width)) printf("+-%.*f %% ", width < 10 ? 2 : 0, width);
+        printf("after %" PRId64 " samples)\n", row->cold.seconds.count);
     }
+    print_device(row);
     if (strncmp(row->data, "real", 4) == 0) printf("    data: %s\n", row->data);
     for (int i = 0; i < row->num_peers; i++)
         print_peer(&row->peers[i], seconds);

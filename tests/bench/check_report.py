@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """The page of merit_bench --report: what is in it, and with --browser that a browser draws it.
 
-usage: check_report.py MERIT_BENCH [--browser]
+Without it also that the JSON has the fields of bench/README.md, all and no others.
+
+usage: check_report.py REPOSITORY MERIT_BENCH [--browser]
 """
+import collections
 import html.parser
 import json
 import os
@@ -45,6 +48,64 @@ class Page(html.parser.HTMLParser):
             self.report += data
 
 
+def documented(repository):
+    """The fields of each object by the table of bench/README.md."""
+    with open(os.path.join(repository, "bench", "README.md"), encoding="utf-8") as file:
+        table = re.findall(r"^\| ([\w ,()]+) \| (`.*) \|$", file.read().split("## JSON")[1], re.M)
+    fields = {}
+    for objects, text in table:
+        names = re.findall(r"`(\w+)`", text)
+        assert len(names) == len(set(names)), objects
+        fields[objects] = set(names)
+    return fields
+
+
+def written(reports):
+    """The fields of each object in the reports, by the names of the table."""
+    found = collections.defaultdict(set)
+
+    def times(holder, *keys):
+        for key in keys:
+            found["cold, hot, host_call, time"] |= set(holder.get(key) or ())
+
+    for report in reports:
+        found["report"] |= set(report)
+        found["environment"] |= set(report["environment"])
+        for roof in report["roofs"]:
+            found["roofs"] |= set(roof)
+            for key in ("read", "write", "copy", "2r1w"):
+                found["read, write, copy, 2r1w"] |= set(roof[key])
+        for operation in report["operations"].values():
+            found["operation"] |= set(operation)
+        for row in report["rows"]:
+            found["rows" if row["status"] == "ok" else "rows skipped, wrong"] |= set(row)
+            times(row, "cold", "hot", "host_call")
+            times(row.get("peer") or {}, "time")
+            for key, name in (("limit", "limit"), ("peer", "peer (the naive loop)"), ("compare", "compare")):
+                found[name] |= set(row.get(key) or ())
+    return found
+
+
+def check_schema(repository, *reports):
+    fields = documented(repository)
+    fields["rows skipped, wrong"] |= fields["rows"]
+    fields["rows"] |= fields.pop("rows ok") | fields.pop("rows ok, CUDA")
+    found = written(reports)
+    for name in ("peers", "clocks"):  # not in these reports
+        assert fields.pop(name), name
+    for name in fields.keys() | found.keys():
+        assert fields[name] == found[name], f"{name}: {sorted(fields[name] ^ found[name])} in the table or the files alone"
+
+
+def make_comparison(bench, folder, old):
+    """A small report that is compared with another."""
+    path = os.path.join(folder, "compared.json")
+    subprocess.run([bench, "--op", "advantage_group", "--shape", "4096x8", "--threads", "1", "--min-time", "0.001", "--no-roofs",
+                    "--cold-only", "--tolerance", "100", "--compare", old, "--json", path], stdout=subprocess.DEVNULL, check=True)
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
 def make_report(bench, folder):
     paths = {name: os.path.join(folder, f"report.{name}") for name in ("json", "html", "md")}
     subprocess.run([bench, "--quick", "--op", "advantage_group", "--threads", "1", "--min-time", "0.001",
@@ -65,9 +126,11 @@ def check_structure(report, paths):
     assert json.loads(page.report) == report, "the page holds another report than the JSON"
     with open(paths["md"], encoding="utf-8") as file:
         lines = file.read().splitlines()
-    table = [line for line in lines if line.startswith("| advantage_group |")]
+    rows = next(i for i, line in enumerate(lines) if line.startswith("| operation | point |"))
+    table = [line for line in lines[rows:] if line.startswith("| advantage_group |")]
+    assert "advantage_group" in "".join(lines[:rows]), "no bytes model"
     assert len(table) == len(report["rows"]), "the Markdown has other rows"
-    assert len({line.count("|") for line in table if "skipped" not in line}) == 1
+    assert len({line.count("|") for line in table}) == 1
 
 
 def check_browser(report, paths):
@@ -91,11 +154,13 @@ def check_browser(report, paths):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        report, paths = make_report(sys.argv[1], folder)
+        repository, bench = sys.argv[1:3]
+        report, paths = make_report(bench, folder)
         if "--browser" in sys.argv:
             check_browser(report, paths)
         else:
             check_structure(report, paths)
+            check_schema(repository, report, make_comparison(bench, folder, paths["json"]))
 
 
 if __name__ == "__main__":
