@@ -46,6 +46,9 @@ def clips(hand):
     hand.both("34_areal_clipped", "rewards into [-20, 20]", [[-25.0, 1.0, 3.0, 30.0]],
               lambda v: standard(1, 1e-5)([min(max(x, -20.0), 20.0) for x in v]), [-1.2811859, 0, .1220177, 1.1591682],
               preset="areal")
+    hand.both("34_areal_loo_clipped", "the same; both divided by 3/4", [[-25.0, 1.0, 3.0, 30.0]],
+              lambda v: standard(1, 7.5e-6)([min(max(x, -20.0), 20.0) for x in v]), [-1.2811861, 0, .1220177, 1.1591683],
+              preset="areal.loo")
 
 
 def sets(golden):
@@ -73,7 +76,8 @@ def spread(golden):
 
     case("spread_indexed", "positions are tokens by the index; two are in no segment", [0, 2, 3], [-2.0, 1.5, 0.0, 0.0, 1.5],
          index=[4, 1, 0, 2, 3])
-    case("spread_bad_index", "no such token, and none that names 4", [0, 2, 3], [-2.0, 1.5, 0.0, 0.0, FILL32], "bad_index", index=[9, 1, 0, 2, 3])
+    case("spread_bad_index", "no such token, and none that names 4", [0, 2, 3], [-2.0, 1.5, 0.0, 0.0, FILL32], "bad_index",
+         index=[9, 1, 0, 2, 3])
     case("spread_too_large", "a segment above max_size is NaN", [0, 3, 5], [NAN, NAN, NAN, -2.0, -2.0], "group_too_large",
          desc={"segments": {"max_size": 2}})
     case("spread_bad_offsets", "a segment that leaves the tokens writes nothing", [0, 2, 9], [1.5, 1.5, FILL32, FILL32, FILL32],

@@ -60,15 +60,15 @@ def subset(golden):
     case("slack_beyond", "T7: ahead by 3/8", [[T7]], {"eta": [.25]}, [1], preset="subset.slack")
     case("slack_within", "T7: ahead by no more than 3/8", [[T7]], {"eta": [.375]}, [3], preset="subset.slack")
     two = [[[[3], [1]], [[0], [1]]]]
-    for name, desc, action in (("last_class", {}, 0), ("weighted", {"pick_weights": [.25, 1]}, 1), ("first", {"pick": "first"}, 0),
-                               ("none", {"pick": "none"}, -1)):
+    for name, desc, action in (("last_class", {}, 0), ("weighted", {"pick_weights": [.25, 1]}, 1),
+                               ("first", {"pick": "first"}, 0), ("none", {"pick": "none"}, -1)):
         case("pick_" + name, "3 + 0 against 1 + 1", two, desc, [3], preset="subset.pareto", out__action=Tensor("I32", [action]))
-    case("pick_first_not_best", "the lowest index, though the other is better", [[[[1], [3]], [[1], [0]]]], {"pick": "first"}, [3],
-         preset="subset.pareto", out__action=Tensor("I32", [0]))
+    case("pick_first_not_best", "the lowest index, though the other is better", [[[[1], [3]], [[1], [0]]]],
+         {"pick": "first"}, [3], preset="subset.pareto", out__action=Tensor("I32", [0]))
     case("pick_random", "random / 2^32 of three: 0, 1/2, all but 1", [[[[1], [1], [1]]]] * 3, {"pick": "random"}, [7, 7, 7],
          in__random=Tensor("I32", [0, -2 ** 31, -1]), out__action=Tensor("I32", [0, 1, 2]))
-    case("branch_skipped", "what 0 and 1 kept has nothing in common: 2 follows 0", [[[[3], [1]], [[1], [3]], [[0], [0]], [[0], [0]]]],
-         {"above": [0, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]}, [1], 2,
+    case("branch_skipped", "what 0 and 1 kept has nothing in common: 2 follows 0",
+         [[[[3], [1]], [[1], [3]], [[0], [0]], [[0], [0]]]], {"above": [0, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]}, [1], 2,
          out__subset=Tensor("I32", [[[1], [2], [1], [1]]]), out__greedy=Tensor("I32", [[0, 1, 0, 0]]))
 
 
