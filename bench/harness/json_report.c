@@ -132,6 +132,7 @@ static json_t *peers(const bench_row *row)
             set(o, "ratio", peer->same_work ? number(ratio) : json_null());
             set(o, "max_ulp", number(peer->error.max_ulp));
             set(o, "max_abs_error", number(peer->error.max_abs));
+            set(o, "beyond_limits", text(peer->error.text));
         }
         json_array_append_new(list, o);
     }

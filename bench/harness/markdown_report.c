@@ -181,7 +181,8 @@ static void write_peers(FILE *file, const json_t *row, bool *headed)
         if (!*headed) {
             fprintf(file,
                     "\n| operation | point | backend | other library | computes | cold | over "
-                    "ours | ulp | error |\n|---|---|---|---|---|---|---|---|---|\n");
+                    "ours | ulp | error | beyond our limits |\n"
+                    "|---|---|---|---|---|---|---|---|---|---|\n");
         }
         *headed = true;
         fputc('|', file);
@@ -194,7 +195,7 @@ static void write_peers(FILE *file, const json_t *row, bool *headed)
         if (time == NULL) {
             fputs(" skipped:", file);
             write_text(file, text_of(peer, "reason"));
-            fputs(" | | |\n", file);
+            fputs(" | | | |\n", file);
             continue;
         }
         write_time(file, time);
@@ -203,8 +204,10 @@ static void write_peers(FILE *file, const json_t *row, bool *headed)
         } else {
             fprintf(file, " other work |");
         }
-        fprintf(file, " %.3g | %.2g |\n", number_of(peer, "max_ulp"),
+        fprintf(file, " %.3g | %.2g |", number_of(peer, "max_ulp"),
                 number_of(peer, "max_abs_error"));
+        write_text(file, text_of(peer, "beyond_limits"));
+        fputc('\n', file);
     }
 }
 

@@ -16,7 +16,8 @@ typedef struct bench_peer {
     double bytes_written;
     char reason[BENCH_TEXT]; // why there is no time, or ""
     bench_timing timing;
-    bench_error error; // of what it computes, against the check of the operation
+    bench_error
+        error; // of what it computes; text: where the check of the operation would call it wrong
 } bench_peer;
 
 typedef struct bench_peers bench_peers;

@@ -122,6 +122,7 @@ static void print_peer(const bench_peer *peer, double ours)
     printf("%9s%c %10s  ulp %.3g, abs %.2g  %s\n", time_text(peer->timing.seconds.median, time),
            peer->timing.ambiguous ? '~' : ' ', ratio, peer->error.max_ulp, peer->error.max_abs,
            peer->computes);
+    if (peer->error.text[0] != '\0') printf("%37sbeyond our limits: %s\n", "", peer->error.text);
 }
 
 // "    host call 3.21 us, graph node 1.87 us; SM 1980 MHz, memory 2619 MHz, 61 C, 402 W, throttled: power cap"

@@ -5,6 +5,7 @@ Requests and answers are lines of JSON, one answer for each request:
 
   {"list": OP, "axes": {...}, "device": "cpu"}
       {"peers": [{"name", "version", "computes", "same_work", "bytes_read", "bytes_written"}, ...]}
+      One with a "reason" is not to be run: there is no such peer, the reason says why.
   {"run": I, "list": OP, "axes": {...}, "device": ..., "file": PATH, "arrays": [{"offset", "bytes", "output"}, ...],
    "sets": N, "threads": N, "warm_up": S, "min_time": S, "max_time": S, "sample_time": S, "min_samples": N,
    "precision": P}
@@ -38,8 +39,9 @@ def peers_of(request):
 
 
 def describe(peer):
-    return {"name": peer.name, "version": peer.version, "computes": peer.computes, "same_work": peer.same_work,
-            "bytes_read": peer.bytes_read, "bytes_written": peer.bytes_written}
+    described = {"name": peer.name, "version": peer.version, "computes": peer.computes, "same_work": peer.same_work,
+                 "bytes_read": peer.bytes_read, "bytes_written": peer.bytes_written}
+    return described if peer.reason is None else {**described, "reason": peer.reason}
 
 
 class Buffers:
@@ -69,15 +71,26 @@ class Buffers:
             self.host(index).copy_(words)
 
 
+def keeping(call):
+    """The results of a set live until its next call: the memory of outputs is as cold as that of inputs."""
+    kept = None
+
+    def rotated():
+        nonlocal kept
+        kept = call()
+        return kept
+    return rotated
+
+
 def run(request):
     peer = peers_of(request)[request["run"]]
     if request["device"] == "cpu":
         torch.set_num_threads(request["threads"])
     buffers = Buffers(request)
-    calls = [peer.bind(buffers.inputs()) for _ in range(request["sets"])]
-    results = calls[0]()
-    buffers.store(results)
-    del results
+    calls = [keeping(peer.bind(buffers.inputs())) for _ in range(request["sets"])]
+    buffers.store(calls[0]())
+    for call in calls[1:] + calls:  # the first calls of a set have memory from the system
+        call()
     clock = sampling.CudaClock() if request["device"] == "cuda" else sampling.HostClock()
     samples, per_sample, ambiguous = sampling.sample(calls, clock, request)
     return {"samples": samples, "calls_per_sample": per_sample, "ambiguous": ambiguous, "outputs": peer.outputs}

@@ -3,7 +3,7 @@ import functools
 import importlib
 import importlib.metadata
 
-from peer import DTYPES, Peer, typed
+from peer import SIZES, Peer, typed
 
 
 @functools.lru_cache(maxsize=None)
@@ -42,7 +42,7 @@ def policy_logprob_forward(axes, device):
             return lambda: {2: function(*arguments).float()}
         return bind, outputs
 
-    size = tokens * vocab * DTYPES[dtype].itemsize
+    size = tokens * vocab * SIZES[dtype]
     candidates = [("TRL", "trl", ("trl.trainer.utils:selective_log_softmax",)),
                   ("verl", "verl", ("verl.utils.torch_functional:logprobs_from_logits",))]
     for name, package, places in candidates:

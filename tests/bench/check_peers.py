@@ -34,16 +34,19 @@ def bench(program, python, mode=""):
 def check_reports(program):
     output, rows, markdown = bench(program, FAKE)
     assert len(rows) == 1 and rows[0]["status"] == "ok", rows
-    right, other, broken = rows[0]["peers"]
+    right, other, broken, none = rows[0]["peers"]
     assert right["time"]["median_s"] == 2 and right["time"]["min_s"] == 1 and right["time"]["samples"] == 3
     assert abs(right["ratio"] * rows[0]["cold"]["median_s"] - 2) < 1e-9
     assert right["max_ulp"] == 0 and right["max_abs_error"] == 0, "its outputs were not looked at"
     assert other["ratio"] is None and other["same_work"] is False, "unequal work has a ratio"
     assert other["max_abs_error"] > 0.1, "wrong outputs of a peer are not seen"
+    assert right["beyond_limits"] == "" and other["beyond_limits"].startswith("element ")
     assert broken["reason"] == "it is broken" and "time" not in broken
-    assert all(f"\n    {name} " in output for name in ("right 1", "other 2", "broken 3")), output
+    assert none["reason"] == "there is no such thing" and "time" not in none
+    assert all(f"\n    {name} " in output for name in ("right 1", "other 2", "broken 3", "none 4")), output
+    assert output.count("beyond our limits: element ") == 1, output
     assert "other work" in output and "skipped: it is broken" in output
-    assert markdown.count("| advantage_spread |") == 4 and "| other 2 |" in markdown
+    assert markdown.count("| advantage_spread |") == 5 and "| other 2 |" in markdown
 
 
 def check_failures(program):

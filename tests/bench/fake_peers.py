@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stands in for a Python with torch: merit_bench starts it with the path of its driver and speaks the protocol of
 bench/peers/driver.py with it. Its peers of advantage_spread: a right one, one that computes something else, one that
-fails; FAKE_PEERS=end ends at the first run, FAKE_PEERS=absent has no torch."""
+fails, one that there is not; FAKE_PEERS=end ends at the first run, FAKE_PEERS=absent has no torch."""
 import json
 import mmap
 import os
@@ -14,6 +14,8 @@ PEERS = [
     {"name": "other", "version": "2", "computes": "twice as much", "same_work": False, "bytes_read": 50,
      "bytes_written": 4},
     {"name": "broken", "version": "3", "computes": "nothing", "same_work": True, "bytes_read": 5, "bytes_written": 4},
+    {"name": "none", "version": "4", "computes": "nothing", "same_work": False, "bytes_read": 0, "bytes_written": 0,
+     "reason": "there is no such thing"},
 ]
 
 
@@ -37,6 +39,7 @@ def answer(request):
         return {"peers": PEERS if request["list"] == "advantage_spread" else []}
     if os.environ.get("FAKE_PEERS") == "end":
         sys.exit(0)
+    assert request["run"] < 3, "a peer with a reason is run"
     if request["run"] == 2:
         return {"reason": "it is broken"}
     assert request["sets"] >= 1 and request["threads"] == 1 and request["min_time"] > 0
