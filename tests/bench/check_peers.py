@@ -12,6 +12,8 @@ import sys
 import tempfile
 import types
 
+import check_report
+
 FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_peers.py")
 
 
@@ -31,7 +33,7 @@ def bench(program, python, mode=""):
             return done.stdout, rows, file.read()
 
 
-def check_reports(program):
+def check_reports(program, folder):
     output, rows, markdown = bench(program, FAKE)
     assert len(rows) == 1 and rows[0]["status"] == "ok", rows
     right, other, broken, none = rows[0]["peers"]
@@ -40,13 +42,15 @@ def check_reports(program):
     assert right["max_ulp"] == 0 and right["max_abs_error"] == 0, "its outputs were not looked at"
     assert other["ratio"] is None and other["same_work"] is False, "unequal work has a ratio"
     assert other["max_abs_error"] > 0.1, "wrong outputs of a peer are not seen"
+    documented = check_report.documented(os.path.join(folder, "..", ".."))["peers"]
+    assert {field for peer in rows[0]["peers"] for field in peer} == documented, "bench/README.md has other fields of peers"
     assert right["beyond_limits"] == "" and other["beyond_limits"].startswith("element ")
     assert broken["reason"] == "it is broken" and "time" not in broken
     assert none["reason"] == "there is no such thing" and "time" not in none
     assert all(f"\n    {name} " in output for name in ("right 1", "other 2", "broken 3", "none 4")), output
     assert output.count("beyond our limits: element ") == 1, output
     assert "other work" in output and "skipped: it is broken" in output
-    assert markdown.count("| advantage_spread |") == 5 and "| other 2 |" in markdown
+    assert markdown.count("| advantage_spread |") == 6 and "| other 2 |" in markdown
 
 
 def check_failures(program):
@@ -102,7 +106,7 @@ def check_driver(folder):
 
 def main():
     program, folder = sys.argv[1:]
-    check_reports(program)
+    check_reports(program, folder)
     check_failures(program)
     check_sampling(folder)
     check_driver(folder)
