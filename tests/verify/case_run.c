@@ -219,7 +219,7 @@ static bool judge_output(run *r, int i, case_error *error)
     void *const actual = gather(s, r->after[home_of(r->c->slots, i)]);
     if (actual == NULL) return case_fail(error, "no memory for %s", s->array->name);
     r->report->actual[i] = actual;
-    case_row *const row = add_row(r->report, "", s->array->name, CASE_RECORDED);
+    case_row *const row = add_row(r->report, "", s->array->name, CASE_UNCOMPARED);
     row->dtype = s->dtype;
     row->result.elements = s->count;
     if (s->given == NULL) return true;
@@ -297,7 +297,7 @@ bool case_report_holds(const case_report *report)
 
 const char *case_verdict_name(case_verdict verdict)
 {
-    static const char *const names[] = {"ok", "FAIL", "recorded"};
+    static const char *const names[] = {"ok", "FAIL", "not compared", "recorded"};
     return names[verdict];
 }
 

@@ -8,7 +8,8 @@
 typedef enum case_verdict {
     CASE_HOLDS,
     CASE_FAILS,
-    CASE_RECORDED // computed, but nothing is expected
+    CASE_UNCOMPARED, // computed, but nothing is expected
+    CASE_RECORDED // and written, by the caller
 } case_verdict;
 
 // One output: its comparison. "status": what the call returned, with the sentence of a failure.
@@ -37,7 +38,7 @@ bool case_run(const case_file *c, const case_backend *backend, case_report *repo
 void case_report_free(case_report *report);
 bool case_report_holds(const case_report *report);
 
-const char *case_verdict_name(case_verdict verdict); // "ok", "FAIL", "recorded"
+const char *case_verdict_name(case_verdict verdict); // "ok", "FAIL", "not compared", "recorded"
 
 // The rules as a sentence: "abs 1e-06 + 0 * |expected|, 2 ulp".
 void case_rule_text(const compare_rule *rule, char *text, size_t size);

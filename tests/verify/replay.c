@@ -114,6 +114,10 @@ static void run_on(const replay *r, const case_path *at, const case_file *c,
         return;
     }
     if (case_run(c, backend, report, &error)) {
+        for (int i = 0; i < report->num_rows && r->record != NULL; i++) {
+            case_verdict *const verdict = &report->rows[i].verdict;
+            if (*verdict == CASE_UNCOMPARED) *verdict = CASE_RECORDED;
+        }
         if (r->json) {
             report_json(to->rows, at->path, c, backend, report);
         } else {
