@@ -7,29 +7,32 @@ from golden_file import Tensor
 FOLDER = "."
 
 
-def tokens(rng, count, width):
-    """Log-probabilities and what stands beside them."""
-    lp = [-3 * rng.random() - .001 for _ in range(count)]
+def tokens(rng, count, width, depth, gap):
+    """Log-probabilities down to -depth, and what stands beside them, so far away."""
+    lp = [-depth * rng.random() - .001 for _ in range(count)]
     near = [min(-.0005, x + rng.gauss(0, width)) for x in lp]
-    return {"logprob": lp, "old": near, "ref": [x + rng.gauss(0, width) for x in lp], "rollout": [min(-.0005, x + rng.gauss(0, .2)) for x in near],
+    return {"logprob": lp, "old": near, "ref": [x + rng.gauss(0, width) for x in lp], "rollout": [min(-.0005, x + rng.gauss(0, gap)) for x in near],
             "entropy": [2 * rng.random() for _ in lp], "token_weight": [2 * rng.random() for _ in lp]}
 
 
-def loss(golden, name, note, lengths, preset=None, desc=None, arrays=(), by_token=False, masked=False, modes=False, width=.3):
+def loss(golden, name, note, lengths, preset=None, desc=None, arrays=(), by_token=False, masked=False, modes=False, width=.3,
+         depth=3, gap=.2, more=None, old=True):
+    """more: tensors in place of those that this makes."""
     rng = random.Random("policy_loss " + name)
     offsets = [0]
     for length in lengths:
         offsets.append(offsets[-1] + length)
     T, B = offsets[-1], len(lengths)
-    all_arrays = tokens(rng, T, width)
+    all_arrays = tokens(rng, T, width, depth, gap)
     tensors = {"in.sequences.offsets": Tensor("I64", offsets),
                "in.advantages": Tensor("F32", [rng.gauss(0, 1) for _ in range(T if by_token else B)])}
-    for key in ("logprob", "old") + tuple(arrays):
+    for key in ("logprob",) + ("old",) * old + tuple(arrays):
         tensors["in." + key] = Tensor("F32", all_arrays[key])
     if masked:
         tensors["in.mask"] = Tensor("U8", [int(rng.random() < .8) for _ in range(T)])
     if modes:
         tensors["in.token_mode"] = Tensor("U8", [int(rng.random() < .3) for _ in range(T)])
+    tensors.update(more or {})
     options = {"num_tokens": T, "denominator": T, **({"advantage_level": "token"} if by_token else {}), **(desc or {})}
     golden.case(FOLDER, "bits_policy_loss_" + name, "policy_loss", options, tensors, note, preset=preset)
 

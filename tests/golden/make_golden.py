@@ -21,6 +21,7 @@ import golden_bits_dominance
 import golden_bits_list
 import golden_bits_policy
 import golden_bits_policy_loss
+import golden_bits_policy_loss_options
 import golden_bits_preference
 import golden_bits_presets
 import golden_bits_quantile
@@ -54,6 +55,7 @@ def main(arguments):
         golden_bits_score_options.write(golden)
         golden_bits_policy.write(golden)
         golden_bits_policy_loss.write(golden)
+        golden_bits_policy_loss_options.write(golden)
         golden_bits_presets.write(golden)
     elif not arguments:
         golden = Golden(os.path.dirname(os.path.abspath(__file__)))

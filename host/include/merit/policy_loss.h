@@ -227,7 +227,8 @@ typedef struct merit_policy_loss_io {
 //
 // At equality with a bound or a clamp the gradient is that of the unclipped branch, whole; the ratio's
 // is 0 strictly outside [log_ratio_min, log_ratio_max]. A = 0: l = 0, gradient 0 (but QUADRATIC). A
-// bound's comparison with NaN changes nothing, so NaN reaches the loss. QUADRATIC takes rho unclamped.
+// bound's comparison with NaN changes nothing, so NaN reaches the loss. QUADRATIC and GEOMETRIC take rho
+// unclamped.
 // A term whose weight (s, c or k) is 0 is left out, whatever it holds. kl_gradient SQUARED obeys the
 // clamps like OWN; with kl_weight RATIO both parts of the gradient stop where a KL clamp bites.
 //

@@ -123,7 +123,8 @@ class Token:
 
 
 def geometric(o, tokens, logs):
-    """The surrogate that a sequence shares, and its derivative by the log-ratio of each token that is not clipped."""
+    """The surrogate that a sequence shares, and its derivative by the log-ratio of each token that is not clipped. It has
+    bounds of its own and takes log-ratios unclamped."""
     n = len(tokens)
     A = math.fsum(token.A for token in tokens) / n
     off_A = HALF * math.fsum(abs(token.A) for token in tokens) / n
@@ -131,13 +132,12 @@ def geometric(o, tokens, logs):
     bound = math.log(high) if A > 0 else math.log(low) if low else -INF
     u, flows = [], []
     for token, (rho, _) in zip(tokens, logs):
-        clamped = between(rho, o["log_ratio_min"], o["log_ratio_max"])
         # ln of a bound has two roundings: of the bound and its own
-        outside = token.compare.above(clamped, bound, 2 * U) if A > 0 else token.compare.below(clamped, bound, 2 * U)
+        outside = token.compare.above(rho, bound, 2 * U) if A > 0 else token.compare.below(rho, bound, 2 * U)
         if outside:
             token.events.add("clipped_high" if A > 0 else "clipped_low")
-        u.append(bound if outside else clamped)
-        flows.append(u[-1] == rho)
+        u.append(bound if outside else rho)
+        flows.append(not outside)
     mean, _ = total((x, 0.0) for x in u)
     r, slack = exponential(mean / n, U * math.fsum(map(abs, u)) / n)
     value = (-A * r, abs(A) * slack + off_A * r + abs(A * r) * HALF)
