@@ -60,7 +60,8 @@ def main():
     other = verdicts(ab, bench, slow, "advantage_group", "uniform 4096x8")
     assert other and all(r["verdict"] in ("SAME", "AMBIGUOUS") for r in other), other
 
-    for bad in (["a"], ["/no/such", bench], [bench, bench, "--rounds", "2"], [bench, bench, "--tolerance", "0"]):
+    for bad in (["a"], ["/no/such", bench], [bench, bench, "--rounds", "2"], [bench, bench, "--tolerance", "0"],
+                [bench, bench, "--json", "/no/such/file"]):
         done = subprocess.run([ab, *bad], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         assert done.returncode == 2, (bad, done.returncode)
 
