@@ -94,13 +94,37 @@ def layouts(golden):
     some = {"out.group_loss": Tensor("F32", [0.0] * 5), "out.lse": Tensor("F32", [0.0] * 5)}
     for name, offsets, more in (("offsets", [2, 5, 8, 8, 16, 22], {}),
                                 ("index", [0, 3, 4, 8, 15, 20], {"in.groups.index": Tensor("I32", order), **some})):
-        golden.case(FOLDER, "bits_list_layout_" + name, "preference_list", {"groups": {"max_size": 7}, "reduction": "mean_groups"}, {
+        golden.case(FOLDER, "bits_list_layout_" + name, "preference_list", {
+            "groups": {"max_size": 7}, "reduction": "mean_groups"}, {
             "in.groups.offsets": Tensor("I64", offsets), "in.scores": Tensor("F32", [rng.gauss(0, 2) for _ in range(20)]),
             "in.target_index": Tensor("I32", [rng.randrange(3) for _ in range(5)]), **more,
             **counted("bad_offsets", "bad_index", "group_too_large", "empty_group")}, "groups that are not there")
 
 
+def corners(golden):
+    """Margins of every link, scores that are far apart, denominators of 0, equal distributions."""
+    for link in ("hinge", "exponential"):
+        lists(golden, link + "_margin", f"{link} over pairs, with a margin", "instruct_gpt", SIZES[:10],
+              {"link": link, "margin": .75})
+    rng = random.Random("corners")
+    far = {"in.scores": Tensor("F32", [rng.gauss(0, 1) * 10.0 ** rng.randrange(5) for _ in range(40)])}
+    golden.case(FOLDER, "bits_list_far", "preference_list", {"groups": {"group_size": 10}}, {
+        **far, "in.labels": Tensor("F32", [float(rng.randrange(4)) for _ in range(40)])}, "far apart", preset="instruct_gpt")
+    zero = {"in.denominator": Tensor("F64", [0.0]), **counted("zero_denominator")}
+    scores = [-math.inf if i % 7 == 3 else rng.gauss(0, 2) for i in range(40)]
+    golden.case(FOLDER, "bits_list_over_zero", "preference_list", {"groups": {"group_size": 10}, "reduction": "given"}, {
+        **zero, "in.scores": Tensor("F32", scores), "in.target_index": Tensor("I32", [3, -1, 0, 9])}, "a denominator of 0")
+    for reduction in ("given", "sum"):
+        logits = [[[rng.gauss(0, 2) for _ in range(5)] for _ in range(20)] for _ in range(2)]
+        logits[1][4], logits[1][11] = logits[0][4], logits[0][11]
+        name = "bits_ordinal_" + ("over_zero" if reduction == "given" else "equal")
+        golden.case(FOLDER, name, "preference_ordinal", {"reduction": reduction, "temperature": .6, "tie_share": .25}, {
+            **(zero if reduction == "given" else {}), "in.chosen_logits": Tensor("F32", logits[0]),
+            "in.rejected_logits": Tensor("F32", logits[1])}, "equal distributions among others")
+
+
 def write(golden):
+    corners(golden)
     layouts(golden)
     spoiled(golden)
     for preset in PRESETS:

@@ -81,6 +81,14 @@ def write(golden):
     b.write("chosen_alone", "one side", 300, {"pair_weight": 0.0, "unary": [1.0, .5, 0.0, 0.0]}, sides=("chosen",))
     b.write("nonfinite", "NaN and infinite scores, skipped", 6, {"skip_invalid": True}, extra={
         "margins": lambda rng, n: Tensor("F32", [0.0, math.nan, 1.0, math.inf, .5, 0.0])})
+    for kind in ("conservative", "robust"):
+        b.write(f"smoothing_soft_{kind}", "the same of soft labels", 200, {
+            "smoothing": .15, "smoothing_kind": kind, "target": "probability"}, extra={"probabilities": floats(0, 1)})
+    for model in ("rao_kupper", "davidson"):
+        b.write(f"tie_{model}_options", "scaled, weighted, against margins of the winners", 200, {
+            "target": "outcome", "tie_model": model, "log_tie": .4, "beta": .7, "pair_weight": .5, "opposite": "swap",
+            "center": .03, "reduction": "mean_weight"}, extra={"outcomes": outcomes, "margins": floats(0, 1), "weights": floats(.5, 2),
+                                                "grad_scale": lambda rng, n: Tensor("F32", [1.7])})
     b.write("log_tie", "a threshold of ties in memory", 300, {"target": "outcome", "tie_model": "rao_kupper", "log_tie": .4},
             extra={"outcomes": outcomes, "log_tie_dev": lambda rng, n: Tensor("F32", [.7])})
     spoiled = {"target": "outcome", "route_kind": "array", "num_routes": 5}

@@ -74,6 +74,9 @@ def heads(golden):
     write_case(golden, "finish_routed", "score_finish", "routed", {"routed": True, "num_heads": 4},
                {"tile_sums": ("F64", [[row[:1] for row in tile] for tile in sums]), "found_positions": ("I64", [3, 1, -2, 0]),
                 "route": ("I32", [2, 3, 0, 4]), **last})
+    write_case(golden, "backward_std", "score_backward", "deviations of 0 and NaN", {"positions": "all", "num_tokens": 4},
+               {"hidden": ("F32", gauss(4, 9)), "weight": ("F32", gauss(3, 9)), "grad_scores": ("F32", [[0, 1, 2], *gauss(3, 3)]),
+                "post_std": ("F32", [0, -2, NAN])})
 
 
 def readouts(golden):
@@ -117,6 +120,15 @@ def readouts(golden):
              {f"grad_{key}": ("F32", gauss(4, 2)) for key in ("mean", "cvar", "iqr")})
 
 
+def presets(golden):
+    """Directions that are not of length 1."""
+    gauss = drawn("presets")
+    for preset in ("dpa", "cosine"):
+        desc, direction = ({"direction_stride": 6}, gauss(3, 6)) if preset == "dpa" else ({}, gauss(1, 6)[0])
+        write_case(golden, f"readout_{preset}_length", "score_readout_forward", "a direction of any length", desc,
+                   {"inputs": ("F32", gauss(3, 6)), "direction": ("F32", direction)}, preset)
+
+
 def regressions(golden):
     gauss = drawn("regression")
     rng = random.Random("score options labels")
@@ -147,4 +159,5 @@ def regressions(golden):
 def write(golden):
     heads(golden)
     readouts(golden)
+    presets(golden)
     regressions(golden)

@@ -364,7 +364,9 @@ list_oracle *list_oracle_run(const merit_preference_list_desc *desc,
     if (valid > 0 && divisor == 0) o->counters[MERIT_COUNTER_ZERO_DENOMINATOR]++;
     for (int64_t i = 0; i < desc->num_items; i++) {
         if (o->grad[i] != 0) o->grad[i] = (double)(o->grad[i] * scale);
-        if (valid > 0) o->grad_limit[i] = fabs((double)(o->grad_limit[i] * scale));
+        if (valid > 0 && o->grad_limit[i] != 0) { // 0 of an infinite scale
+            o->grad_limit[i] = fabs((double)(o->grad_limit[i] * scale));
+        }
     }
     return o;
 }

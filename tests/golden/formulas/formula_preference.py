@@ -43,6 +43,11 @@ def scaled(factor, term):
     return (factor * term[0], abs(factor) * term[1]) if factor != 0 else (0.0, 0.0)
 
 
+def times(scale, term):
+    """What is 0 stays 0, be the scale infinite."""
+    return scaled(scale, term) if term[0] != 0 else term
+
+
 def added(terms):
     """A sum in binary64 in some order, with its slack."""
     total = sum(x for x, _ in terms)

@@ -2,7 +2,7 @@
 import math
 
 from formula_groups import spans
-from formula_preference import INF, NAN, added, over, scaled, tiles, words
+from formula_preference import INF, NAN, added, over, scaled, tiles, times, words
 from formula_preference_list_losses import MODES, content, log_sum
 from formula_values import f32_options, held
 
@@ -166,7 +166,7 @@ def results(case):
         for row in g.rows if g.bad else []:
             slopes[row] = NAN, 0.0
         for i, row in enumerate(g.members if g.result else []):
-            slopes[row] = scaled(g.weight * scale, g.slopes[i])
+            slopes[row] = times(g.weight * scale, g.slopes[i])
     found = {"loss": [(over(total, d), abs(over(slack, d)))], "loss_tiles": tiles(weighted, [0] * len(groups), 1),
              "group_loss": weighted, "grad_scores": slopes,
              "lse": [(NAN, 0.0) if g.bad else g.lse or (0.0, 0.0) for g in groups]}

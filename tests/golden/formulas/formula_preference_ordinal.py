@@ -1,7 +1,7 @@
 """preference_ordinal: pairs of distributions over rating levels, as the header states them; all of it in logarithms."""
 import math
 
-from formula_preference import DOUBLE_SLACK, INF, NAN, added, over, scaled, tiles, words
+from formula_preference import DOUBLE_SLACK, INF, NAN, added, over, scaled, tiles, times, words
 from formula_values import f32_options, held
 from golden_preference_list import lse
 
@@ -137,7 +137,7 @@ def results(case):
              "loss_tiles": tiles(weighted, [0] * len(pairs), 1), "pair_loss": weighted,
              "win": [p.win for p in pairs], "tie": [p.tie for p in pairs], "mean": [m for p in pairs for m in p.means]}
     for side, name in enumerate(("grad_chosen_logits", "grad_rejected_logits")):
-        found[name] = [slope if p.state == ABSENT else scaled(p.weight * scale, slope) for p in pairs for slope in p.slopes[side]]
+        found[name] = [slope if p.state == ABSENT else times(p.weight * scale, slope) for p in pairs for slope in p.slopes[side]]
     result = {"diagnostics." + name: [n] for name, n in count.items()}
     for name, terms in found.items():
         if name in case.outputs:

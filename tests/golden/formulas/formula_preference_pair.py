@@ -1,7 +1,7 @@
 """preference_pair: losses of one chosen and one rejected score, as the header and the cited papers state them."""
 import math
 
-from formula_preference import INF, NAN, added, link, over, probability, scaled, tiles, words
+from formula_preference import INF, NAN, added, link, over, probability, scaled, tiles, times, words
 from formula_preference_pair_presets import DEFAULTS, PRESETS
 from formula_values import ULP, f32_options, held
 from golden_preference_pair import s, tie
@@ -189,7 +189,7 @@ def results(case):
              "pair_probability": [(p.chance, p.chance * 2.5 * ULP["F32"]) for p in pairs],
              "grad_tie": [added([scaled(scale[p.route] * p.weight, p.by_tie) for p in pairs])]}
     for side in ("chosen", "rejected"):
-        found["grad_" + side] = [scaled(scale[p.route] * p.weight / p.at(side + "_length", 1), getattr(p, "by_" + side))
+        found["grad_" + side] = [times(scale[p.route] * p.weight / p.at(side + "_length", 1), getattr(p, "by_" + side))
                                  if p.state in (INVALID, GOOD) and p.at(side + "_length", 1) > 0 else (p.loss[0], 0.0)
                                  for p in pairs]
     narrow = {"grad_chosen": o["score_dtype"], "grad_rejected": o["score_dtype"]}
