@@ -93,9 +93,9 @@ MERIT_API merit_status merit_preference_ordinal_workspace(merit_context *ctx,
 // are, else IEEE infinities; counted (ZERO_DENOMINATOR). grad_scale / D is 0 where it is 0 / 0. No valid
 // pair: loss 0. Of pairs over ranks, as in preference_pairs.h: loss_tiles fold to the bits of one call.
 //
-// Precision: logits / T minus their maximum in binary64, exp and log on that difference rounded to
-// binary32, running sums in binary64. Levels: run_to_run, batch_invariant, launch_invariant,
-// isa_invariant, cpu_gpu_equal. One launch.
+// Precision: logits / T minus their maximum, logarithms and running sums in binary64, exp within 2^-25
+// of it (a power of two, and the remainder rounded to binary32). Levels: run_to_run,
+// batch_invariant, launch_invariant, isa_invariant, cpu_gpu_equal. One launch.
 // Statuses: INVALID_ARGUMENT (NULL logits, K out of range, temperature <= 0, tie_share outside
 // [0, 1], value_step <= 0, stride < K, one region without the other, unknown enum value, overlap),
 // WORKSPACE_TOO_SMALL, CUDA_ERROR.
