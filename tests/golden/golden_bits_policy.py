@@ -1,7 +1,7 @@
 """Inputs of the recorded cases of the policy family: what merit computes for them today is pinned bit for bit."""
 import random
 
-from golden_file import Tensor
+from golden_file import Tensor, counted
 
 FOLDER = "."
 
@@ -10,12 +10,13 @@ def logits(rng, tokens, vocab, spread):
     return [[rng.gauss(0, spread) for _ in range(vocab)] for _ in range(tokens)]
 
 
-def logprob(golden, name, note, tokens, vocab, desc=None, dtype="BF16", spread=3.0, more=None):
+def logprob(golden, name, note, tokens, vocab, desc=None, dtype="BF16", spread=3.0, more=None, counters=()):
     rng = random.Random("logprob " + name)
     tensors = {"in.logits": Tensor(dtype, logits(rng, tokens, vocab, spread)),
                "in.targets": Tensor("I64", [rng.randrange(vocab) for _ in range(tokens)])}
     for key, (kind, values) in (more or {}).items():
         tensors["in." + key] = Tensor(kind, values)
+    tensors.update(counted(*counters))
     golden.case(FOLDER, "bits_logprob_" + name, "policy_logprob_forward", desc or {}, tensors, note)
 
 

@@ -4,7 +4,7 @@ import math
 import random
 
 from golden_bits_policy_loss import FOLDER, loss
-from golden_file import Tensor
+from golden_file import Tensor, counted
 
 SHORT = [1, 2, 0, 3, 40]
 
@@ -102,6 +102,17 @@ def padded(golden):
                 preset="ppo")
 
 
+def refused(golden):
+    """Sequences above the largest size, past the tokens and nowhere."""
+    rng = random.Random("policy_loss refused")
+    layout = {"sequences": {"max_size": 6}}
+    tensors = {"in.sequences.offsets": Tensor("I64", [0, 5, 12, 99, 99]), **counted("bad_offsets", "group_too_large")}
+    loss(golden, "refused", "sequences that are left out", [5, 7, 8, 0], "grpo", layout, ["ref"], more=tensors)
+    values = {"in." + key: Tensor("F32", [rng.gauss(0, 1) for _ in range(20)]) for key in ("value", "old_value", "returns")}
+    golden.case(FOLDER, "bits_policy_value_refused", "policy_value_loss", {"num_tokens": 20, "denominator": 5, **layout},
+                {**values, **tensors}, "sequences that are left out", preset="ppo")
+
+
 def write(golden):
-    for part in (surrogates, sequences, divergences, corrections, presets, padded):
+    for part in (surrogates, sequences, divergences, corrections, presets, padded, refused):
         part(golden)

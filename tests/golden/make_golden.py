@@ -19,6 +19,7 @@ import golden_advantage_outside
 import golden_bits
 import golden_bits_dominance
 import golden_bits_list
+import golden_bits_logprob_options
 import golden_bits_policy
 import golden_bits_policy_loss
 import golden_bits_policy_loss_options
@@ -54,6 +55,7 @@ def main(arguments):
         golden_bits_score.write(golden)
         golden_bits_score_options.write(golden)
         golden_bits_policy.write(golden)
+        golden_bits_logprob_options.write(golden)
         golden_bits_policy_loss.write(golden)
         golden_bits_policy_loss_options.write(golden)
         golden_bits_presets.write(golden)

@@ -58,8 +58,10 @@ policy_value_oracle *policy_value_oracle_run(const merit_policy_value_loss_desc 
         const int64_t stride = g->group_stride ? g->group_stride : g->group_size;
         const int64_t begin = g->group_size > 0 ? i * stride : g->offsets[i];
         const int64_t end = g->group_size > 0 ? begin + g->group_size : g->offsets[i + 1];
-        if (begin < 0 || end < begin || end > d->num_tokens) {
-            o->refused++;
+        const int bad = begin < 0 || end < begin || end > d->num_tokens;
+        const int large = g->group_size == 0 && g->max_size > 0 && end - begin > g->max_size;
+        if (bad || large) {
+            o->refused += bad;
             for (int64_t t = begin < 0 ? d->num_tokens : begin; t < d->num_tokens && t < end; t++) {
                 o->valid[t] = -1;
             }

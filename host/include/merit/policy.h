@@ -42,8 +42,8 @@ typedef struct merit_policy_logprob_shard {
     double sum, moment, squares;
     int32_t exponent;
     int32_t argmax; // global; -1: none
-    float max;
-    float target; // the target's logit as it enters; -inf: not here
+    float max; // as it enters: capped under a soft cap, else the logit
+    float target; // likewise, of the target; -inf: not here
 } merit_policy_logprob_shard;
 
 // What forward hands to the backward pass: pi_v = 2^(logit_v - exponent) * inverse.

@@ -52,6 +52,8 @@ def tolerance(case, output, rtol, atol):
 
 
 def distance(expected, actual):
+    if expected is None:
+        return 0.0
     if isinstance(expected, Packed):
         return max(map(distance, expected.parts, expected.read(actual)))
     value, held = (expected.value, expected.read(actual)) if isinstance(expected, Value) else (expected, actual)

@@ -40,12 +40,13 @@ class Scale:
             c = 1 / LN2 / temperature * (1.0 if self.cap else self.scale)
             self.c = rounded(c, "F32")
 
+    def entering(self, row):
+        """What enters the sums, times c: logits, or capped ones. -inf stays: it has no weight, capped or not."""
+        cap = self.cap
+        return [x if x == -INF else cap * math.tanh(self.scale * x / cap) for x in row] if cap else row
+
     def bits(self, row):
-        """-inf stays: it has no weight, capped or not."""
-        c, cap = self.c, self.cap
-        if not cap:
-            return [x * c for x in row]
-        return [x if x == -INF else cap * math.tanh(self.scale * x / cap) * c for x in row]
+        return [x * self.c for x in self.entering(row)]
 
     def slack(self):
         """Of logits in base e."""

@@ -21,7 +21,7 @@ class Row:
         def at(name, absent):
             return case.inputs[name][t] if name in case.inputs else absent
         self.by_logprob, self.by_entropy, self.entropy = at("grad_logprob", 0.0), at("grad_entropy", 0.0), at("entropy", 0.0)
-        self.target, self.full = at("targets", None), o["normalize"] == "full"
+        self.target, self.begin, self.full = at("targets", None), o["vocab_begin"], o["normalize"] == "full"
         self.share = math.exp(at("mass", 0.0)) if self.full else 1.0  # P
 
     def element(self, bits, state, times, is_target, off):
@@ -45,14 +45,16 @@ class Row:
         return g, slack + TINY * (first + second)
 
 
-def gradient(case, o, t, row, supports, scale):
+def gradient(case, o, t, row, supports, scale, count):
     """[(value, slack)] of one row; None: not defined."""
     r = Row(case, o, t)
-    skip, known = label(o, r.target, len(row)) if r.target is not None else (False, True)
+    skip, known = label(o, r.target, o["vocab_total"] or len(row)) if r.target is not None else (False, True)
     if skip:
         return [(0.0, 0.0)] * len(row)
-    state = states(case)[t]
-    if not known or not scale.good or not supports.good(t) or math.isnan(state[1]):
+    state, ids_good = states(case)[t], supports.good(t)
+    count["bad_label"] += not known or not ids_good
+    count["bad_temperature"] += not scale.good
+    if not known or not scale.good or not ids_good or math.isnan(state[1]):
         return [(NAN, 0.0)] * len(row)
     times = [0] * len(row)
     for v in supports.ids(t):
@@ -62,7 +64,7 @@ def gradient(case, o, t, row, supports, scale):
         if times[v] == 0 and not r.full:
             result.append((0.0, 0.0))
             continue
-        term = r.element(bits, state, times[v], v == r.target, off)
+        term = r.element(bits, state, times[v], r.begin + v == r.target, off)
         by_x, relative = scale.slope(x)
         result.append(term and (term[0] * by_x, term[1] * abs(by_x) + abs(term[0]) * relative))
     return result
@@ -72,8 +74,10 @@ def results(case):
     o = f32_options(case.options(DEFAULTS, PRESETS))
     rows = case.inputs["logits"].rows()
     supports = Supports(case, o, len(rows), len(rows[0]))
+    count = {"bad_label": 0, "bad_temperature": 0}
     terms = [term for t, (row, heat) in enumerate(zip(rows, temperatures(case, o, len(rows))))
-             for term in gradient(case, o, t, row, supports, Scale(o, heat))]
+             for term in gradient(case, o, t, row, supports, Scale(o, heat), count)]
     check, dtype = case.check.get("grad_logits", {}), case.outputs["grad_logits"].dtype
     rtol, atol = check.get("rtol", 0.0), check.get("atol", 0.0)
-    return {"grad_logits": [term and stored(term[0], dtype, rtol, max(term[1], atol)) for term in terms]}
+    return {"grad_logits": [term and stored(term[0], dtype, rtol, max(term[1], atol)) for term in terms],
+            **{"diagnostics." + name: [n] for name, n in count.items()}}

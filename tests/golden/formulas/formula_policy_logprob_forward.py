@@ -1,8 +1,8 @@
 """policy_logprob_forward: a softmax of each row, or the records of one rank's part of it."""
 import math
 
-from formula_logprob import (COUNTERS, DEFAULTS, IGNORED, INF, INVALID, LN2, NAN, PRESETS, SEGMENT, SUM, Scale, Sums, Supports,
-                             finish, held, label, temperatures)
+from formula_logprob import (CAP, COUNTERS, DEFAULTS, IGNORED, INF, INVALID, LN2, NAN, PRESETS, SEGMENT, SUM, Scale, Sums,
+                             Supports, finish, held, label, temperatures)
 from formula_values import Packed, Value, f32_options, stored
 
 LEFT_OUT = {}
@@ -61,14 +61,25 @@ def evaluate(case, o, t, row, supports, temperature, target, count):
     return found if known else {**found, "logprob": (NAN, 0.0)}
 
 
-def record(sums, begin, row, ids, bits, target):
-    """merit_policy_logprob_shard in words of 64 bits."""
-    top = max(bits[v] for v in ids)
-    here = target is not None and 0 <= target - begin < len(row)
+def record(scale, sums, begin, row, ids, bits, target):
+    """merit_policy_logprob_shard in words of 64 bits. Where nothing is above -inf, any exponent will do."""
+    top = max((bits[v] for v in ids), default=-INF)
+    here = target is not None and target - begin in ids
+    first = begin + min(v for v in ids if bits[v] == top) if top > -INF else -1
     return [Value(sums.sum, SUM, 0.0, True), Value(sums.moment, 0.0, moment_slack(sums), True),
-            Value(sums.squares, 3 * SUM, 0.0, True),
-            Packed((Value(sums.M), Value(begin + min(v for v in ids if bits[v] == top))), "ii"),
-            Packed((Value(max(row[v] for v in ids)), Value(row[target - begin] if here else -INF)), "ff")]
+            Value(sums.squares, 3 * SUM, 0.0, True), Packed((Value(sums.M) if top > -INF else None, Value(first)), "ii"),
+            Packed((largest(scale, row, ids, bits), entering(scale, row[target - begin] if here else -INF)), "ff")]
+
+
+def entering(scale, x):
+    """A logit as it enters the sums."""
+    value = scale.entering([x])[0]
+    return Value(value, 0.0, CAP * scale.cap if value > -INF else 0.0)
+
+
+def largest(scale, row, ids, bits):
+    """The logit that is the largest once scaled."""
+    return entering(scale, max(((bits[v], row[v]) for v in ids), default=(-INF, -INF))[1])
 
 
 def moment_slack(sums):
@@ -80,12 +91,13 @@ def partials(case, o, rows, supports, heat, targets):
     """Records and, per 2048 logits, sums of the rows of one rank."""
     shards, segments = [], []
     for t, row in enumerate(rows):
-        ids, bits = supports.ids(t), Scale(o, heat[t]).bits(row)
-        shards += record(Sums([bits[v] for v in ids]), o["vocab_begin"], row, ids, bits, targets[t])
+        scale = Scale(o, heat[t])
+        ids, bits = supports.ids(t), scale.bits(row)
+        shards += record(scale, Sums([bits[v] for v in ids]), o["vocab_begin"], row, ids, bits, targets[t])
         for begin in range(0, len(row), SEGMENT):
             part = [v for v in ids if begin <= v < begin + SEGMENT]
             sums = Sums([bits[v] for v in part])
-            segments += [Value(max(row[v] for v in part)), stored(sums.sum, "F32", SUM),
+            segments += [largest(scale, row, part, bits), stored(sums.sum, "F32", SUM),
                          stored(sums.moment, "F32", 0.0, moment_slack(sums)), stored(sums.squares, "F32", 3 * SUM)]
     return {"shards": shards, "segments": segments}
 

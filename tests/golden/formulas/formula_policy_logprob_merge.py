@@ -34,7 +34,7 @@ def parts_of(case, o, records, t, tokens, scale):
         for i in range(begin + t * width, begin + (t + 1) * width):
             top, *sums = case.inputs["segments"].values[4 * i:4 * i + 4]
             if top > -INF:
-                result.append((math.ceil(rounded(scale.bits([top])[0], "F32")), *sums))
+                result.append((math.ceil(rounded(top * scale.c, "F32")), *sums))
         begin += tokens * -(-o["vocab_size"] // SEGMENT)
     return result
 
@@ -48,7 +48,7 @@ def evaluate(case, o, t, records, tokens, temperature, target, count):
         count["bad_temperature"] += 1
         return INVALID
     count["bad_label"] += not known
-    tops = [scale.bits([top])[0] for *_, top, _ in records]
+    tops = [top * scale.c for *_, top, _ in records]
     if any(math.isnan(b) or b == INF for b in tops):
         count["nonfinite"] += 1
         return INVALID
@@ -59,7 +59,7 @@ def evaluate(case, o, t, records, tokens, temperature, target, count):
     if sums.sum == 0:
         count["empty_support"] += 1
         return {**INVALID, "lse": (-INF, 0.0)}
-    entering = scale.bits([max(y for *_, y in records)])[0] if target is not None else None
+    entering = max(y * scale.c if y > -INF else y for *_, y in records) if target is not None else None
     count["target_outside_support"] += known and entering == -INF
     found = finish(sums, sums, entering if known else None, scale.slack())
     first = min(record[4] for record, b in zip(records, tops) if b == max(tops))
