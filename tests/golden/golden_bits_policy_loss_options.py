@@ -111,6 +111,9 @@ def refused(golden):
     values = {"in." + key: Tensor("F32", [rng.gauss(0, 1) for _ in range(20)]) for key in ("value", "old_value", "returns")}
     golden.case(FOLDER, "bits_policy_value_refused", "policy_value_loss", {"num_tokens": 20, "denominator": 5, **layout},
                 {**values, **tensors}, "sequences that are left out", preset="ppo")
+    mask = {"in.mask": Tensor("U8", [int(rng.random() < .7) for _ in range(20)])}
+    golden.case(FOLDER, "bits_policy_count_refused", "policy_count", {"num_tokens": 20, **layout}, {**mask, **tensors},
+                "sequences that are left out")
 
 
 def write(golden):

@@ -117,18 +117,18 @@ def state(total, off):
     return Value(exponent), Packed((stored(2.0 ** (exponent - total), "F32", off),), "f")
 
 
-def finish(inside, whole, target, slack):
+def finish(inside, whole, target, slack, error=SUM):
     """Results of a row by the sums over K and over what it is normalized by; target: its logit in base 2, if any.
-    slack: of each logit."""
+    slack: of each logit. error: of each sum, relative."""
     total, share = whole.total(), 2.0 ** (inside.M - whole.M) * inside.sum / whole.sum
-    off = SUM + 2 * slack  # of a sum, so of its logarithm in base e
+    off = error + 2 * slack  # of a sum, so of its logarithm in base e
     logprob = (NAN, 0.0) if target is None else (-INF, 0.0) if target == -INF else (min(0.0, LN2 * (target - total)), off)
     # pi log pi = share of (bits - total), with the moment about M
     mean = inside.moment / inside.sum + inside.M
     entropy = max(0.0, LN2 * share * (total - mean))
     squares = inside.squares / inside.sum / inside.sum * share * share
-    return {"logprob": logprob, "lse": (LN2 * total, off), "entropy": (entropy, 3e-6 * (1 + entropy) + 4 * slack),
-            "sum_sq": (squares, squares * (3 * SUM + 4 * slack)), "mass": (LN2 * (inside.total() - total), 2 * off),
+    return {"logprob": logprob, "lse": (LN2 * total, off), "entropy": (entropy, 2.5 * error * (1 + entropy) + 4 * slack),
+            "sum_sq": (squares, squares * (3 * error + 4 * slack)), "mass": (LN2 * (inside.total() - total), 2 * off),
             "state": state(total, off)}
 
 

@@ -1,5 +1,5 @@
-"""What the formulas of policy_loss and policy_value_loss share: sequences, divisors, and sums that know how far they may
-be off. A term is (value, slack): slack is what binary32 may have changed of it."""
+"""What the formulas of policy_loss, policy_value_loss and policy_count share: sequences, divisors, and sums that know how far
+they may be off. A term is (value, slack): slack is what binary32 may have changed of it."""
 import math
 
 from formula_values import ULP, Value, stored
@@ -25,7 +25,7 @@ def sequences(case):
         width, step = layout["group_size"], layout.get("group_stride") or layout["group_size"]
         spans = [(i * step, i * step + width) for i in range(layout["num_groups"])]
     else:
-        spans = list(zip(offsets, offsets[1:] if isinstance(offsets, list) else offsets.values[1:]))
+        spans = list(zip(offsets, offsets.values[1:]))
     result, refused = [], {"bad_offsets": 0, "group_too_large": 0}
     for i, (begin, end) in enumerate(spans):
         reason = None

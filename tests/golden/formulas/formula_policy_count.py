@@ -1,10 +1,10 @@
 """policy_count: tokens under the mask, and sequences that have any."""
-from formula_groups import spans
+from formula_policy import sequences
 
 LEFT_OUT = {}
 
 
 def results(case):
-    mask = case.inputs["mask"]
-    valid = [sum(mask[i] != 0 for i in range(*span)) for span in spans(case, "sequences", "sequences", len(mask)) if span]
-    return {"counts": [sum(valid), sum(v > 0 for v in valid)]}
+    layout, refused = sequences(case)
+    valid = [len(sequence.tokens) for sequence in layout]
+    return {"counts": [sum(valid), sum(v > 0 for v in valid)], **{"diagnostics." + name: [n] for name, n in refused.items()}}

@@ -6,6 +6,7 @@ from formula_logprob import COUNTERS, DEFAULTS, IGNORED, INF, INVALID, PRESETS, 
 from formula_values import f32_options, rounded
 
 LEFT_OUT = {}
+MERGED = 1e-12  # everything is binary64 up to the last rounding
 RECORD = struct.Struct("<dddiiff")  # merit_policy_logprob_shard
 
 
@@ -61,7 +62,7 @@ def evaluate(case, o, t, records, tokens, temperature, target, count):
         return {**INVALID, "lse": (-INF, 0.0)}
     entering = max(y * scale.c if y > -INF else y for *_, y in records) if target is not None else None
     count["target_outside_support"] += known and entering == -INF
-    found = finish(sums, sums, entering if known else None, scale.slack())
+    found = finish(sums, sums, entering if known else None, 0.0, MERGED)
     first = min(record[4] for record, b in zip(records, tops) if b == max(tops))
     return {**found, "argmax": first}
 
