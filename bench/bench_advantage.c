@@ -32,6 +32,9 @@ static const bench_sweep sweeps[] = {
     {{{ZIPF}, {8192}, {1024}, {GRPO}}, BENCH_QUICK},
     {{{UNIFORM}, {1}, {16777216}, {GRPO}}, 0},
     {{{UNIFORM}, {1024, 32768, 1048576}, {4, 8, 32, 64}, {GRPO, RLOO}}, BENCH_FULL},
+    {{{UNIFORM}, {16, 1024, 1048576}, {2, 5, 16}, {GRPO}}, BENCH_FULL},
+    {{{UNIFORM}, {1, 64, 4096, 65536}, {1000}, {GRPO}}, BENCH_FULL},
+    {{{ZIPF}, {64}, {1024}, {GRPO}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

@@ -15,6 +15,21 @@ typedef struct generated {
     void *logits;
 } generated;
 
+// The binary16 below a binary32 of magnitude up to 2^15, toward zero; 0 below the normal numbers.
+static uint16_t half_word(uint32_t bits)
+{
+    const uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    if (magnitude < 0x38800000) return (uint16_t)sign;
+    return (uint16_t)(sign | ((magnitude - 0x38000000) >> 13));
+}
+
+// Back again.
+static uint32_t half_bits(uint16_t word)
+{
+    const uint32_t sign = (uint32_t)(word & 0x8000) << 16, magnitude = word & 0x7fff;
+    return magnitude == 0 ? sign : sign | ((magnitude << 13) + 0x38000000);
+}
+
 static void generate(void *state, int64_t begin, int64_t end)
 {
     const generated *const g = state;
@@ -24,6 +39,8 @@ static void generate(void *state, int64_t begin, int64_t end)
         memcpy(&bits, &value, sizeof bits);
         if (g->s->dtype == LOGITS_F32) {
             ((float *)g->logits)[i] = value;
+        } else if (g->s->dtype == LOGITS_F16) {
+            ((uint16_t *)g->logits)[i] = half_word(bits);
         } else {
             ((uint16_t *)g->logits)[i] = (uint16_t)(bits >> 16);
         }
@@ -41,7 +58,8 @@ void logits_fill(const logits_shape *s, void *logits, int64_t *targets)
 float logits_at(const logits_shape *s, const void *logits, int64_t i)
 {
     if (s->dtype == LOGITS_F32) return ((const float *)logits)[i];
-    const uint32_t bits = (uint32_t)((const uint16_t *)logits)[i] << 16;
+    const uint16_t word = ((const uint16_t *)logits)[i];
+    const uint32_t bits = s->dtype == LOGITS_F16 ? half_bits(word) : (uint32_t)word << 16;
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;

@@ -4,11 +4,11 @@
 
 #include "bench.h"
 
-enum { LOGITS_BF16 = 1, LOGITS_F32 };
+enum { LOGITS_BF16 = 1, LOGITS_F32, LOGITS_F16 };
 
 typedef struct logits_shape {
     int64_t tokens, vocab;
-    int dtype; // LOGITS_BF16 or LOGITS_F32
+    int dtype; // LOGITS_BF16 ...
     uint64_t seed;
 } logits_shape;
 

@@ -29,7 +29,8 @@ static const bench_sweep sweeps[] = {
     {{{ENTROPY}, {256}, {131072}, {LOGITS_BF16}}, BENCH_FULL},
     {{{LOGPROB}, {64}, {131072}, {LOGITS_F32}}, 0},
     {{{LOGPROB}, {256}, {131072}, {LOGITS_F32}}, BENCH_FULL},
-    {{{LOGPROB}, {1, 16, 256}, {32000, 50257, 128256, 262144}, {LOGITS_BF16}}, BENCH_FULL},
+    {{{LOGPROB}, {1, 16, 64, 256}, {32000, 50257, 128256, 262144}, {LOGITS_BF16}}, BENCH_FULL},
+    {{{LOGPROB}, {4096, 8192}, {32000, 128256, 151936}, {LOGITS_BF16}}, BENCH_FULL | BENCH_DEVICE},
     {{{0}}, 0},
 };
 

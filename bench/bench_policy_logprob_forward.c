@@ -13,7 +13,7 @@ enum { LOGPROB = 1, ENTROPY };
 enum { LOGITS, TARGETS, OUT_LOGPROB, OUT_ENTROPY }; // arrays
 
 static const char *const results_of[] = {"logprob", "entropy"};
-static const char *const dtypes[] = {"bf16", "f32"};
+static const char *const dtypes[] = {"bf16", "f32", "f16"};
 static const bench_axis axes[] = {
     {"results", results_of}, {"tokens", NULL}, {"vocab", NULL}, {"dtype", dtypes}, {NULL, NULL}};
 
@@ -23,11 +23,16 @@ static const bench_sweep sweeps[] = {
     {{{LOGPROB}, {512}, {131072}, {LOGITS_BF16}}, BENCH_FULL | BENCH_EACH_ISA},
     {{{ENTROPY}, {512}, {131072}, {LOGITS_BF16}}, BENCH_FULL},
     {{{LOGPROB}, {64}, {151936}, {LOGITS_F32}}, 0},
-    {{{LOGPROB}, {256}, {151936}, {LOGITS_BF16, LOGITS_F32}}, BENCH_FULL},
+    {{{LOGPROB}, {256}, {151936}, {LOGITS_F32}}, BENCH_FULL},
     {{{LOGPROB}, {256}, {50257}, {LOGITS_BF16}}, 0}, // rows at odd addresses
     {{{LOGPROB}, {1}, {131072}, {LOGITS_BF16}}, 0},
-    {{{LOGPROB}, {1, 16, 256, 1024}, {32000, 65536, 128256, 200064, 262144}, {LOGITS_BF16}},
+    {{{LOGPROB}, {1, 16, 64, 256, 1024}, {32000, 65536, 128256, 200064, 262144}, {LOGITS_BF16}},
      BENCH_FULL},
+    {{{LOGPROB}, {1, 256, 1024}, {32768, 50257, 151936}, {LOGITS_BF16}}, BENCH_FULL},
+    {{{LOGPROB}, {256}, {32000, 50257, 128256}, {LOGITS_F16}}, BENCH_FULL},
+    {{{LOGPROB}, {4096, 8192, 16384}, {32000, 50257, 128256, 151936}, {LOGITS_BF16}},
+     BENCH_FULL | BENCH_DEVICE},
+    {{{ENTROPY}, {8192}, {128256, 151936, 262144}, {LOGITS_BF16}}, BENCH_FULL | BENCH_DEVICE},
     {{{ENTROPY}, {256}, {32000, 50257, 128256, 262144}, {LOGITS_BF16, LOGITS_F32}}, BENCH_FULL},
     {{{0}}, 0},
 };
@@ -74,7 +79,10 @@ static merit_status bind(const bench_case *c, const bench_buffers *buffers, benc
     const merit_status status = merit_policy_logprob_desc_init(&made->desc, sizeof made->desc);
     made->desc.num_tokens = c->point.v[AXIS_TOKENS];
     made->desc.vocab_size = c->point.v[AXIS_VOCAB];
-    made->desc.dtype = c->point.v[AXIS_DTYPE] == LOGITS_F32 ? MERIT_DTYPE_F32 : MERIT_DTYPE_BF16;
+    static const merit_dtype types[] = {[LOGITS_BF16] = MERIT_DTYPE_BF16,
+                                        [LOGITS_F32] = MERIT_DTYPE_F32,
+                                        [LOGITS_F16] = MERIT_DTYPE_F16};
+    made->desc.dtype = types[c->point.v[AXIS_DTYPE]];
     made->io = (merit_policy_logprob_forward_io){.struct_size = sizeof made->io,
                                                  .logits = buffers->array[LOGITS],
                                                  .targets = buffers->array[TARGETS],

@@ -121,8 +121,8 @@ static void collect(void *state, const bench_row *row)
     c->rows[c->count++] = *row;
 }
 
-// The rows of the doubling operation with a fault, on one thread.
-static bool run_doubling(fault f, collected *got)
+// The rows of the doubling operation with a fault, on one thread; its point has further flags.
+static bool run_flagged(fault f, unsigned flags, collected *got)
 {
     static const bench_op *const ops[] = {&doubling, NULL};
     char *arguments[] = {"merit_bench", "--backend=cpu", "--threads=1", "--min-time=0.001", NULL};
@@ -131,8 +131,14 @@ static bool run_doubling(fault f, collected *got)
     session = (bench_session){.options = &options, .emit = collect, .emit_state = got};
     bench_point point;
     cr_assert(bench_point_at(&doubling, 0, &point));
+    point.flags |= flags;
     current = f;
     return bench_run_point(&session, &point);
+}
+
+static bool run_doubling(fault f, collected *got)
+{
+    return run_flagged(f, 0, got);
 }
 
 static void expect_wrong(fault f, const char *word)
@@ -157,6 +163,20 @@ Test(bench_run, a_right_operation_gets_times)
     cr_expect(row->has_hot && !row->has_peer);
     cr_expect(row->bit_comparisons > 0 && row->counts.allocations == 0);
     cr_expect(row->work.items == NUM_ROWS);
+}
+
+Test(bench_run, a_size_for_devices_is_skipped_without_one)
+{
+    char reason[BENCH_TEXT];
+    collected got = {.count = 0};
+    cr_assert(run_flagged(RIGHT, BENCH_DEVICE, &got));
+    cr_assert(got.count == 1);
+    if (bench_device_cuda(reason) != NULL) {
+        cr_expect(got.rows[0].status == BENCH_OK);
+        return;
+    }
+    cr_expect(got.rows[0].status == BENCH_SKIPPED);
+    cr_expect(strstr(got.rows[0].reason, "a size for CUDA devices: ") != NULL);
 }
 
 Test(bench_run, a_wrong_value_gets_none)

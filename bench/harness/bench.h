@@ -27,6 +27,7 @@ typedef struct bench_axis {
 enum {
     BENCH_QUICK = 1, // belongs to --quick
     BENCH_FULL = 4, // only of --full
+    BENCH_DEVICE = 8, // too much for a CPU: skipped where there is no CUDA device
     BENCH_EACH_ISA = 2 // also one row per instruction set, on one thread
 };
 

@@ -89,9 +89,10 @@ static int list_points(const bench_options *o)
             bench_point_name(&point, name);
             printf("  %-40s %10.2f MiB  %-6s%s\n", name, point_bytes(&point) / 0x1p20,
                    bench_point_dtype(&point),
-                   point.flags & BENCH_QUICK  ? " (quick)"
-                   : point.flags & BENCH_FULL ? " (full)"
-                                              : "");
+                   point.flags & BENCH_QUICK    ? " (quick)"
+                   : point.flags & BENCH_DEVICE ? " (full, CUDA)"
+                   : point.flags & BENCH_FULL   ? " (full)"
+                                                : "");
         }
     }
     return 0;

@@ -385,7 +385,11 @@ bool bench_run_point(const bench_session *session, const bench_point *point)
     bench_point_name(point, run.row.shape);
 
     bool good = true;
-    if (!point->op->setup(&run.c)) {
+    char missing[BENCH_TEXT] = "";
+    if ((point->flags & BENCH_DEVICE) && bench_device_cuda(missing) == NULL) {
+        snprintf(run.row.reason, sizeof run.row.reason, "a size for CUDA devices: %.200s", missing);
+        emit(&run, &run.row, BENCH_SKIPPED);
+    } else if (!point->op->setup(&run.c)) {
         snprintf(run.row.reason, sizeof run.row.reason, "%s", run.c.reason);
         emit(&run, &run.row, BENCH_SKIPPED);
     } else {
