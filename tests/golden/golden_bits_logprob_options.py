@@ -41,6 +41,16 @@ def forward(golden):
     logprob(golden, "rows", "an ignored row, bad and impossible targets, NaN, ties", 9, 70, {"ignore_index": 4 << 40},
             dtype="F32", more={"logits": ("F32", rows), "targets": ("I64", [4 << 40, 4, -1, 70, 3, 69, 60, 2, 1]),
                                "temperatures": ("F32", [1, 1, 1, 1, 1, 1, 1, 1, -1])}, counters=COUNTERS)
+    logprob(golden, "bad_ids", "ids that are none", 3, 70, {**narrow, "ld_subset": 2}, dtype="F32", counters=COUNTERS,
+            more={"subset_ids": ("I32", [[1, 2], [3, 70], [-1, 4]]), "targets": ("I32", [1, 3, 4]),
+                  "temperatures": ("F32", [1, 1, INF])})
+    rows = logits(rng, 3, 70, 3.0)
+    rows[0][40], rows[1][41] = NAN, INF
+    words = ("U32", [[0xff, 0, 0]])
+    for normalize in ("support", "full"):
+        logprob(golden, "masked_nan_" + normalize, "NaN and infinity under a mask", 3, 70,
+                {"support": "mask", "normalize": normalize}, dtype="F32", counters=COUNTERS,
+                more={"logits": ("F32", rows), "keep_mask": words, "targets": ("I64", [1, 2, 3])})
     part = {"vocab_begin": 4096, "vocab_total": 9000}
     targets = ("I64", [4100, 10, 4185])
     logprob(golden, "shard_mask", "one rank's record under a mask", 3, 90, {**part, **capped, "partials": "shard"}, dtype="F32",
@@ -97,17 +107,26 @@ def backward(golden):
              {"support": "mask", "normalize": "full"}, kept, True, more=mask)
     gradient(golden, "shard", "a part of the vocabulary: the target here, elsewhere, nowhere", logits(rng, 3, 60, 3.0),
              [2050, 10, 5000], {"vocab_begin": 2048, "vocab_total": 5000, "partials": "shard"})
+    gradient(golden, "bad_ids", "ids that are none", logits(rng, 3, 50, 3.0), [3, 7, 5], {**subset, "ld_subset": 2}, [3, 7],
+             more={"subset_ids": ("I32", [[3, 7], [50, 7], [3, -1]])})
     rows = logits(rng, 5, 50, 3.0)
     rows[3][20] = -INF
     gradient(golden, "rows", "an ignored row, bad labels, a target of -inf, a bad temperature", rows, [-100, 50, -1, 20, 4],
              more={"temperatures": ("F32", [1, 1, 1, 1, 0])})
 
 
+def largest(x):
+    """NaN stands for +inf too: either way the row has no results."""
+    return NAN if any(math.isnan(v) or v == INF for v in x) else max(x)
+
+
 def sums(x, c):
     """M, the sum of e = 2^(bits - M), of e (bits - M), of e^2, bits = c x."""
-    bits = [v * c for v in x if v > -INF]
+    bits = [v * c for v in x if v != -INF]
     if not bits:
         return 0, 0.0, 0.0, 0.0
+    if not all(map(math.isfinite, bits)):
+        return 0, NAN, 0.0, 0.0
     M = math.ceil(f32(max(bits)))
     e = [2.0 ** (b - M) for b in bits]
     return M, math.fsum(e), math.fsum(w * (b - M) for w, b in zip(e, bits)), math.fsum(w * w for w in e)
@@ -116,10 +135,10 @@ def sums(x, c):
 def record(x, begin, target, c):
     """merit_policy_logprob_shard in words of 64 bits."""
     M, *rest = sums(x, c)
-    top = max(x)
+    top = largest(x)
     here = 0 <= target - begin < len(x)
-    M = M if rest[0] else -2 ** 31  # that of nothing
-    data = struct.pack("<dddiiff", *rest, M, begin + x.index(top) if rest[0] else -1, top, x[target - begin] if here else -INF)
+    M, first = (M, begin + x.index(top)) if rest[0] > 0 else (-2 ** 31, -1)  # those of nothing
+    data = struct.pack("<dddiiff", *rest, M, first, top, x[target - begin] if here else -INF)
     return list(struct.unpack("<5q", data))
 
 
@@ -127,20 +146,23 @@ def merge(golden, kind, name, note, ranks, vocab, desc=None, temperature=1.0):
     """Every kind of row that merging knows, its vocabulary over ranks; logits as they enter the sums."""
     rng = random.Random("logprob merge " + name)
     c = f32(math.log2(math.e) / temperature)
-    rows = [[f32(x) for x in x] for x in logits(rng, 7, vocab, 3.0)]
+    rows = [[f32(x) for x in x] for x in logits(rng, 11, vocab, 3.0)]
     bounds = [*range(0, vocab, ranks), vocab]
     rows[1][:bounds[1]] = [-INF] * bounds[1]
     rows[2] = [-INF] * vocab
     rows[3][bounds[1]] = rows[3][2] = 20.0
     rows[4][17] = -INF
-    targets = [vocab - 1, 3, 5, bounds[1], 17, -100, vocab]
+    rows[7][9], rows[8][9], rows[9][9] = INF, 2.0 ** 23, NAN
+    targets = [vocab - 1, 3, 5, bounds[1], 17, -100, vocab, 1, 2, 3, 4]
     parts = list(zip(bounds, bounds[1:]))
     tensors = {"in.shards": Tensor("I64", [[record(x[b:e], b, y, c) for x, y in zip(rows, targets)] for b, e in parts]),
                "in.targets": Tensor("I64", targets)}
     if kind == "segment":
-        tensors["in.segments"] = Tensor("F32", [[max(x[i:min(i + 2048, e)]), *sums(x[i:min(i + 2048, e)], c)[1:]]
-                                                for b, e in parts for x in rows for i in range(b, e, 2048)])
-    tensors.update(counted(*COUNTERS))
+        pieces = [x[i:min(i + 2048, e)] for b, e in parts for x in rows for i in range(b, e, 2048)]
+        tensors["in.segments"] = Tensor("F32", [[largest(x), *sums(x, c)[1:]] for x in pieces])
+    if desc is None:
+        tensors["in.temperatures"] = Tensor("F32", [1] * 10 + [0])
+    tensors.update(counted(*COUNTERS, "logit_range"))
     options = {"vocab_size": ranks, "vocab_total": vocab, "partials": kind, "num_shards": len(parts), **(desc or {})}
     golden.case(FOLDER, "bits_logprob_merge_" + name, "policy_logprob_merge", options, tensors, note)
 

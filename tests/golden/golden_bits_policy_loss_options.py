@@ -24,6 +24,9 @@ def surrogates(golden):
     loss(golden, "geometric_bounds", "geometric, clamped and weighted", [5, 0, 1, 20, 20, 20], "gmpo",
          {"ratio_low_negative": .8, "ratio_high_negative": 1.1, "log_ratio_min": -.3, "log_ratio_max": .35,
           "aggregation": "token"}, ["token_weight"], masked=True)
+    loss(golden, "geometric_mixed", "geometric beside another surrogate", [5, 0, 1, 20, 20, 20], "gmpo",
+         {"surrogate_alt": "clip", "alt_low": .9, "alt_high": 1.1, "divergence": "tv", "divergence_low": .1,
+          "divergence_high": .15}, ["token_weight"], by_token=True, masked=True, modes=True)
     loss(golden, "no_old", "r is 1", SHORT, "grpo", arrays=["ref"], old=False)
     for kind in ("tv", "kl"):
         loss(golden, "divergence_" + kind, "bounds on the distance from the rollout", SHORT + [60], None,
@@ -60,6 +63,8 @@ def corrections(golden):
     rest = ["ref", "rollout", "entropy"]
     loss(golden, "mismatch_current", "the policy against the rollout", SHORT, None,
          {"mismatch_level": "token", "mismatch_numerator": "current", "mismatch_low": .9, "mismatch_high": 1.1, **scope}, rest)
+    loss(golden, "mismatch_policy", "weights on the policy term alone", SHORT, "mismatch.icepop",
+         {"kl_coef": .1, "entropy_coef": .02, "mismatch_low": .9, "mismatch_high": 1.1}, rest)
     loss(golden, "mismatch_mean", "masks of sequences", SHORT + [1, 2, 3, 4], None,
          {"mismatch_level": "sequence_mean", "mismatch_rule": "mask", "mismatch_low": .9, "mismatch_high": 1.3, **scope}, rest,
          gap=.5)
