@@ -53,7 +53,8 @@ def dominance_quantile_sort(axes, _device):
         ordered = torch.sort(values, 1).values
         return (ordered[:, places] if five else ordered,)
 
-    # torch.quantile has other definitions than the least value with that share at or below it.
+    # torch.quantile has other definitions than the least value with that share at or below it. A compiled graph
+    # would call the same sort.
     yield from declare("five quantiles of sorted rows" if five else "sorted rows", sort, [1], 4 * rows * levels,
                        4 * rows * (5 if five else levels), lambda inputs: [typed(inputs[0], "f32", rows, levels)],
                        compiled=False)
