@@ -282,6 +282,25 @@ Test(bench_run, cold_only_takes_one_time)
     remove(path);
 }
 
+Test(bench_run, no_row_stands_twice)
+{
+    static const bench_op *const ops[] = {&doubling, NULL};
+    char *arguments[] = {"merit_bench", "--backend=all", "--threads=2,1", NULL};
+    const bench_options options = bench_parse_options(ops, 3, arguments);
+    const char *const widest = bench_available_backends()->name[0];
+    cr_expect(bench_asks_for(&options, widest, 1) && bench_asks_for(&options, widest, 2));
+    cr_expect(!bench_asks_for(&options, widest, 3));
+    collected got = {.count = 0};
+    cr_assert(run_flagged(RIGHT, BENCH_EACH_ISA, &got));
+    for (int i = 0; i < got.count; i++) {
+        for (int j = 0; j < i; j++) {
+            cr_expect(got.rows[i].num_threads != got.rows[j].num_threads ||
+                          strcmp(got.rows[i].backend, got.rows[j].backend) != 0,
+                      "%s twice", got.rows[i].backend);
+        }
+    }
+}
+
 Test(bench_run, bad_usage_exits_2_with_a_sentence)
 {
     const struct {

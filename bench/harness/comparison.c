@@ -146,6 +146,12 @@ static bench_verdict compare_rows(const json_t *old, const json_t *row, bench_ra
     return BENCH_AMBIGUOUS;
 }
 
+// Few samples have no interval.
+static json_t *limit_json(double limit)
+{
+    return isfinite(limit) ? json_real(limit) : json_null();
+}
+
 bench_verdicts bench_compare_reports(const json_t *old, json_t *report, double tolerance)
 {
     bench_verdicts verdicts = {{0}, 0};
@@ -163,11 +169,11 @@ bench_verdicts bench_compare_reports(const json_t *old, json_t *report, double t
         const bench_ratio ratio = ratio_of(before, row);
         const bench_verdict verdict = compare_rows(before, row, ratio, tolerance, &reason);
         verdicts.count[verdict]++;
-        json_t *const compare = json_pack(
-            "{s:f, s:f, s:f, s:f, s:s, s:s}", "old_median_s",
-            number_of(json_object_get(before, "cold"), "median_s"), "ratio", ratio.value, "low",
-            isfinite(ratio.low) ? ratio.low : 0, "high", isfinite(ratio.high) ? ratio.high : 0,
-            "verdict", bench_verdict_name(verdict), "reason", reason);
+        json_t *const compare =
+            json_pack("{s:f, s:f, s:o, s:o, s:s, s:s}", "old_median_s",
+                      number_of(json_object_get(before, "cold"), "median_s"), "ratio", ratio.value,
+                      "low", limit_json(ratio.low), "high", limit_json(ratio.high), "verdict",
+                      bench_verdict_name(verdict), "reason", reason);
         if (compare == NULL || json_object_set_new(row, "compare", compare) != 0) {
             bench_die("no memory for the comparison");
         }
@@ -204,10 +210,12 @@ void bench_print_comparison(const json_t *old, const json_t *report, const bench
     {
         const json_t *const compare = json_object_get(row, "compare");
         if (compare == NULL) continue;
-        printf("  %-20s %-28s %-7s %3.0f  %+6.1f %% (%+.1f .. %+.1f)  %s%s%s\n", text_of(row, "op"),
-               text_of(row, "shape"), text_of(row, "backend"), number_of(row, "threads"),
-               100 * (number_of(compare, "ratio") - 1), 100 * (number_of(compare, "low") - 1),
-               100 * (number_of(compare, "high") - 1), text_of(compare, "verdict"),
+        const double low = number_of(compare, "low"), high = number_of(compare, "high");
+        printf("  %-24s %-28s %-7s %3.0f  %+6.1f %%", text_of(row, "op"), text_of(row, "shape"),
+               text_of(row, "backend"), number_of(row, "threads"),
+               100 * (number_of(compare, "ratio") - 1));
+        if (!isnan(low)) printf(" (%+.1f .. %+.1f)", 100 * (low - 1), 100 * (high - 1));
+        printf("  %s%s%s\n", text_of(compare, "verdict"),
                text_of(compare, "reason")[0] != '\0' ? ": " : "", text_of(compare, "reason"));
     }
     printf("%d FASTER, %d SLOWER, %d SAME, %d AMBIGUOUS, %d new without a counterpart\n",

@@ -78,11 +78,25 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-static void add_backend(bench_backends *list, const char *name)
+static bool has_backend(const bench_backends *list, const char *name)
 {
     for (int i = 0; i < list->count; i++) {
-        if (strcmp(list->name[i], name) == 0) return;
+        if (strcmp(list->name[i], name) == 0) return true;
     }
+    return false;
+}
+
+bool bench_asks_for(const bench_options *o, const char *backend, int num_threads)
+{
+    bool asks = o->num_threads == num_threads;
+    for (int s = 0; s < o->num_sweep; s++)
+        asks |= o->sweep[s] == num_threads;
+    return asks && has_backend(&o->backends, backend);
+}
+
+static void add_backend(bench_backends *list, const char *name)
+{
+    if (has_backend(list, name)) return;
     snprintf(list->name[list->count++], sizeof list->name[0], "%s", name);
     list->num_cpu += strcmp(name, "cuda") != 0;
 }

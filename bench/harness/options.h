@@ -34,6 +34,9 @@ typedef struct bench_options {
     uint64_t seed;
 } bench_options;
 
+// Whether there is a row anyway of a CPU backend with so many threads.
+bool bench_asks_for(const bench_options *options, const char *backend, int num_threads);
+
 // Ends the program with status 2 and a sentence when the command line is wrong.
 bench_options bench_parse_options(const bench_op *const *ops, int argc, char **argv);
 

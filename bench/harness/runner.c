@@ -368,7 +368,7 @@ static bool time_point(point_run *run)
 
     const bench_backends *const here = bench_available_backends();
     for (int b = 0; b < here->num_cpu; b++) {
-        const bool asked = options->num_threads == 1 && strcmp(here->name[b], wanted->name[0]) == 0;
+        const bool asked = bench_asks_for(options, here->name[b], 1);
         const bool baseline = b > 0 && strcmp(here->name[b], "cpu_v2") == 0; // no FMA: for checks
         if (!asked && !baseline) good &= time_backend(run, here->name[b], 1);
     }
