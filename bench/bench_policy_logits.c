@@ -30,11 +30,22 @@ static uint32_t half_bits(uint16_t word)
     return magnitude == 0 ? sign : sign | ((magnitude << 13) + 0x38000000);
 }
 
+static float value_of(const logits_shape *s, int64_t i)
+{
+    if (s->kind == LOGITS_FLAT) return 0;
+    if (s->kind == LOGITS_PEAKED) {
+        const int64_t row = i / s->vocab;
+        const uint64_t peak = bench_random(s->seed + 2, (uint64_t)row) % (uint64_t)s->vocab;
+        if ((uint64_t)(i - row * s->vocab) == peak) return 100;
+    }
+    return 3 * bench_normal(s->seed, (uint64_t)i);
+}
+
 static void generate(void *state, int64_t begin, int64_t end)
 {
     const generated *const g = state;
     for (int64_t i = begin; i < end; i++) {
-        const float value = 3 * bench_normal(g->s->seed, (uint64_t)i);
+        const float value = value_of(g->s, i);
         uint32_t bits;
         memcpy(&bits, &value, sizeof bits);
         if (g->s->dtype == LOGITS_F32) {

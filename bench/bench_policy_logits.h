@@ -6,15 +6,19 @@
 
 enum { LOGITS_BF16 = 1, LOGITS_F32, LOGITS_F16 };
 
+// What the logits of a row are: normal of deviation 3, the same but one of 100, below which the others vanish, or all 0.
+enum { LOGITS_NORMAL = 1, LOGITS_PEAKED, LOGITS_FLAT };
+
 typedef struct logits_shape {
     int64_t tokens, vocab;
     int dtype; // LOGITS_BF16 ...
+    int kind; // LOGITS_NORMAL ...
     uint64_t seed;
 } logits_shape;
 
 size_t logits_bytes(const logits_shape *s);
 
-// Normal logits of deviation 3, targets anywhere.
+// Logits of that kind, targets anywhere.
 void logits_fill(const logits_shape *s, void *logits, int64_t *targets);
 
 // Logit i of an array.

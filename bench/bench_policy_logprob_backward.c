@@ -37,7 +37,7 @@ static const bench_sweep sweeps[] = {
 static logits_shape shape_of(const bench_case *c)
 {
     return (logits_shape){c->point.v[AXIS_TOKENS], c->point.v[AXIS_VOCAB],
-                          (int)c->point.v[AXIS_DTYPE], c->seed};
+                          (int)c->point.v[AXIS_DTYPE], LOGITS_NORMAL, c->seed};
 }
 
 static bench_work work(bench_point p)

@@ -8,39 +8,53 @@
 #include "movers.h"
 #include "operations.h"
 
-enum { AXIS_RESULTS, AXIS_TOKENS, AXIS_VOCAB, AXIS_DTYPE };
+enum { AXIS_RESULTS, AXIS_TOKENS, AXIS_VOCAB, AXIS_DTYPE, AXIS_LOGITS };
 enum { LOGPROB = 1, ENTROPY };
 enum { LOGITS, TARGETS, OUT_LOGPROB, OUT_ENTROPY }; // arrays
 
 static const char *const results_of[] = {"logprob", "entropy"};
 static const char *const dtypes[] = {"bf16", "f32", "f16"};
-static const bench_axis axes[] = {
-    {"results", results_of}, {"tokens", NULL}, {"vocab", NULL}, {"dtype", dtypes}, {NULL, NULL}};
+static const char *const kinds[] = {"normal", "peaked", "flat"};
+static const bench_axis axes[] = {{"results", results_of}, {"tokens", NULL},  {"vocab", NULL},
+                                  {"dtype", dtypes},       {"logits", kinds}, {NULL, NULL}};
 
 static const bench_sweep sweeps[] = {
-    {{{LOGPROB, ENTROPY}, {16}, {32768}, {LOGITS_BF16}}, BENCH_QUICK},
-    {{{LOGPROB}, {128}, {131072}, {LOGITS_BF16}}, BENCH_EACH_ISA},
-    {{{LOGPROB}, {512}, {131072}, {LOGITS_BF16}}, BENCH_FULL | BENCH_EACH_ISA},
-    {{{ENTROPY}, {512}, {131072}, {LOGITS_BF16}}, BENCH_FULL},
-    {{{LOGPROB}, {64}, {151936}, {LOGITS_F32}}, 0},
-    {{{LOGPROB}, {256}, {151936}, {LOGITS_F32}}, BENCH_FULL},
-    {{{LOGPROB}, {256}, {50257}, {LOGITS_BF16}}, 0}, // rows at odd addresses
-    {{{LOGPROB}, {1}, {131072}, {LOGITS_BF16}}, 0},
-    {{{LOGPROB}, {1, 16, 64, 256, 1024}, {32000, 65536, 128256, 200064, 262144}, {LOGITS_BF16}},
+    {{{LOGPROB, ENTROPY}, {16}, {32768}, {LOGITS_BF16}, {LOGITS_NORMAL}}, BENCH_QUICK},
+    {{{LOGPROB}, {128}, {131072}, {LOGITS_BF16}, {LOGITS_NORMAL}}, BENCH_EACH_ISA},
+    {{{LOGPROB}, {512}, {131072}, {LOGITS_BF16}, {LOGITS_NORMAL}}, BENCH_FULL | BENCH_EACH_ISA},
+    {{{ENTROPY}, {512}, {131072}, {LOGITS_BF16}, {LOGITS_NORMAL}}, BENCH_FULL},
+    {{{LOGPROB}, {64}, {151936}, {LOGITS_F32}, {LOGITS_NORMAL}}, 0},
+    {{{LOGPROB}, {256}, {151936}, {LOGITS_F32}, {LOGITS_NORMAL}}, BENCH_FULL},
+    {{{LOGPROB}, {256}, {50257}, {LOGITS_BF16}, {LOGITS_NORMAL}}, 0}, // rows at odd addresses
+    {{{LOGPROB}, {1}, {131072}, {LOGITS_BF16}, {LOGITS_NORMAL}}, 0},
+    {{{LOGPROB},
+      {1, 16, 64, 256, 1024},
+      {32000, 65536, 128256, 200064, 262144},
+      {LOGITS_BF16},
+      {LOGITS_NORMAL}},
      BENCH_FULL},
-    {{{LOGPROB}, {1, 256, 1024}, {32768, 50257, 151936}, {LOGITS_BF16}}, BENCH_FULL},
-    {{{LOGPROB}, {256}, {32000, 50257, 128256}, {LOGITS_F16}}, BENCH_FULL},
-    {{{LOGPROB}, {4096, 8192, 16384}, {32000, 50257, 128256, 151936}, {LOGITS_BF16}},
+    {{{LOGPROB}, {1, 256, 1024}, {32768, 50257, 151936}, {LOGITS_BF16}, {LOGITS_NORMAL}},
+     BENCH_FULL},
+    {{{LOGPROB}, {256}, {32000, 50257, 128256}, {LOGITS_F16}, {LOGITS_NORMAL}}, BENCH_FULL},
+    {{{LOGPROB},
+      {4096, 8192, 16384},
+      {32000, 50257, 128256, 151936},
+      {LOGITS_BF16},
+      {LOGITS_NORMAL}},
      BENCH_FULL | BENCH_DEVICE},
-    {{{ENTROPY}, {8192}, {128256, 151936, 262144}, {LOGITS_BF16}}, BENCH_FULL | BENCH_DEVICE},
-    {{{ENTROPY}, {256}, {32000, 50257, 128256, 262144}, {LOGITS_BF16, LOGITS_F32}}, BENCH_FULL},
+    {{{ENTROPY}, {8192}, {128256, 151936, 262144}, {LOGITS_BF16}, {LOGITS_NORMAL}},
+     BENCH_FULL | BENCH_DEVICE},
+    {{{ENTROPY}, {256}, {32000, 50257, 128256, 262144}, {LOGITS_BF16, LOGITS_F32}, {LOGITS_NORMAL}},
+     BENCH_FULL},
+    {{{LOGPROB}, {256}, {128256}, {LOGITS_BF16}, {LOGITS_PEAKED, LOGITS_FLAT}}, BENCH_FULL},
+    {{{ENTROPY}, {256}, {128256}, {LOGITS_BF16}, {LOGITS_FLAT}}, BENCH_FULL},
     {{{0}}, 0},
 };
 
 static logits_shape shape_of(const bench_case *c)
 {
     return (logits_shape){c->point.v[AXIS_TOKENS], c->point.v[AXIS_VOCAB],
-                          (int)c->point.v[AXIS_DTYPE], c->seed};
+                          (int)c->point.v[AXIS_DTYPE], (int)c->point.v[AXIS_LOGITS], c->seed};
 }
 
 static bench_work work(bench_point p)

@@ -211,7 +211,7 @@ void bench_print_comparison(const json_t *old, const json_t *report, const bench
         const json_t *const compare = json_object_get(row, "compare");
         if (compare == NULL) continue;
         const double low = number_of(compare, "low"), high = number_of(compare, "high");
-        printf("  %-24s %-28s %-7s %3.0f  %+6.1f %%", text_of(row, "op"), text_of(row, "shape"),
+        printf("  %-24s %-32s %-7s %3.0f  %+6.1f %%", text_of(row, "op"), text_of(row, "shape"),
                text_of(row, "backend"), number_of(row, "threads"),
                100 * (number_of(compare, "ratio") - 1));
         if (!isnan(low)) printf(" (%+.1f .. %+.1f)", 100 * (low - 1), 100 * (high - 1));

@@ -102,7 +102,7 @@ void bench_print_op(const bench_op *op)
     printf("\n%s: %s\n", op->name, op->model);
     char rate[BENCH_TEXT];
     snprintf(rate, sizeof rate, "%.20s/s", op->item);
-    printf("  %-28s %-7s %3s %10s %7s %9s %10s %7s %10s %7s %7s %6s %5s %5s %6s\n", "point",
+    printf("  %-32s %-7s %3s %10s %7s %9s %10s %7s %10s %7s %7s %6s %5s %5s %6s\n", "point",
            "backend", "thr", "cold", "spread", "hot", rate, "GB/s", "roof", "limit", "naive", "ulp",
            "bits", "alloc", "launch");
     fflush(stdout);
@@ -153,7 +153,7 @@ bench_limit bench_limit_of(const bench_row *row)
 
 void bench_print_row(const bench_row *row)
 {
-    printf("  %-28s ", row->shape);
+    printf("  %-32s ", row->shape);
     if (row->backend[0] != '\0') printf("%-7s %3d ", row->backend, row->num_threads);
     if (row->status != BENCH_OK) {
         printf("%s: %s\n", row->status == BENCH_WRONG ? "WRONG" : "skipped", row->reason);
