@@ -7,26 +7,29 @@
 #include "operations.h"
 #include "random.h"
 
-enum { AXIS_PRESET, AXIS_OUTPUTS, AXIS_SEQUENCES, AXIS_LENGTH };
+enum { AXIS_PRESET, AXIS_OUTPUTS, AXIS_SEQUENCES, AXIS_LENGTH, AXIS_KEPT };
 enum { PPO = 1, GRPO, GSPO };
 enum { GRADIENT = 1, STATS };
+enum { MOST = 1, ALL, HALF, TENTH };
 enum { LOGPROB, OLD, REF, ADVANTAGES, MASK, GRADIENTS, LOSS, STATISTICS }; // arrays
 
 static const char *const presets[] = {"ppo", "grpo", "gspo"};
 static const char *const outputs[] = {"gradient", "stats"};
-static const bench_axis axes[] = {
-    {"preset", presets}, {"outputs", outputs}, {"sequences", NULL}, {"length", NULL}, {NULL, NULL}};
+static const char *const shares[] = {"7/8", "1", "1/2", "1/10"}; // of tokens under the mask
+static const bench_axis axes[] = {{"preset", presets}, {"outputs", outputs}, {"sequences", NULL},
+                                  {"length", NULL},    {"kept", shares},     {NULL, NULL}};
 
 static const bench_sweep sweeps[] = {
-    {{{PPO, GRPO, GSPO}, {GRADIENT, STATS}, {64}, {1024}}, BENCH_QUICK},
-    {{{PPO, GRPO}, {GRADIENT}, {1024}, {1024}}, BENCH_EACH_ISA},
-    {{{PPO}, {GRADIENT}, {4096}, {1024}}, 0},
-    {{{PPO}, {GRADIENT}, {8192}, {2048}}, BENCH_FULL},
-    {{{GRPO, GSPO}, {GRADIENT}, {8192}, {2048}}, BENCH_FULL},
-    {{{PPO, GRPO, GSPO}, {STATS}, {8192}, {2048}}, BENCH_FULL},
-    {{{PPO, GRPO, GSPO}, {GRADIENT}, {8, 256}, {128, 1024}}, BENCH_FULL},
-    {{{GRPO, GSPO}, {GRADIENT}, {4096}, {128, 1024}}, BENCH_FULL},
-    {{{PPO}, {GRADIENT}, {4096}, {128}}, BENCH_FULL},
+    {{{PPO, GRPO, GSPO}, {GRADIENT, STATS}, {64}, {1024}, {MOST}}, BENCH_QUICK},
+    {{{PPO, GRPO}, {GRADIENT}, {1024}, {1024}, {MOST}}, BENCH_EACH_ISA},
+    {{{PPO}, {GRADIENT}, {4096}, {1024}, {MOST}}, 0},
+    {{{PPO}, {GRADIENT}, {8192}, {2048}, {MOST}}, BENCH_FULL},
+    {{{GRPO, GSPO}, {GRADIENT}, {8192}, {2048}, {MOST}}, BENCH_FULL},
+    {{{PPO, GRPO, GSPO}, {STATS}, {8192}, {2048}, {MOST}}, BENCH_FULL},
+    {{{PPO, GRPO, GSPO}, {GRADIENT}, {8, 256}, {128, 1024}, {MOST}}, BENCH_FULL},
+    {{{GRPO, GSPO}, {GRADIENT}, {4096}, {128, 1024}, {MOST}}, BENCH_FULL},
+    {{{PPO}, {GRADIENT}, {4096}, {128}, {MOST}}, BENCH_FULL},
+    {{{PPO, GRPO}, {GRADIENT}, {1024}, {1024}, {ALL, HALF, TENTH}}, BENCH_FULL},
     {{{0}}, 0},
 };
 
@@ -43,7 +46,7 @@ static bench_work work(bench_point p)
         .items = tokens, .bytes_read = inputs * tokens, .bytes_written = 4 * tokens};
 }
 
-// Log-ratios of deviation 0.1, one token of eight masked.
+// Log-ratios of deviation 0.1.
 static bool setup(bench_case *c)
 {
     const int64_t tokens = num_tokens(c->point);
@@ -58,6 +61,8 @@ static bool setup(bench_case *c)
     bench_add_output(c, bytes);
     bench_add_output(c, sizeof(double));
     if (c->point.v[AXIS_OUTPUTS] == STATS) bench_add_output(c, sizeof(merit_policy_stats));
+    static const double kept[] = {[MOST] = 0.875, [ALL] = 1, [HALF] = 0.5, [TENTH] = 0.1};
+    const double share = kept[c->point.v[AXIS_KEPT]];
     float *const lp = arrays[LOGPROB], *const old = arrays[OLD], *const ref = arrays[REF];
     for (int64_t t = 0; t < tokens; t++) {
         lp[t] = -fabsf(bench_normal(c->seed, (uint64_t)t));
@@ -65,8 +70,7 @@ static bool setup(bench_case *c)
         if (c->point.v[AXIS_PRESET] == GRPO) {
             ref[t] = lp[t] + 0.1f * bench_normal(c->seed ^ 0x72656671u, (uint64_t)t);
         }
-        ((uint8_t *)arrays[MASK])[t] =
-            bench_random(c->seed ^ 0x6d61736bu, (uint64_t)t) % 8 != 0 ? 1 : 0;
+        ((uint8_t *)arrays[MASK])[t] = bench_uniform(c->seed ^ 0x6d61736bu, (uint64_t)t) < share;
     }
     for (int64_t i = 0; i < sequences; i++) {
         ((float *)arrays[ADVANTAGES])[i] = bench_normal(c->seed ^ 0x61647671u, (uint64_t)i);
