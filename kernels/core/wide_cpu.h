@@ -180,8 +180,13 @@ WIDE_INLINE void wide_store_columns(float *rows, int64_t stride, wide_f column[4
 WIDE_INLINE void wide_divide(wide_d *x, int size, wide_d divisor, wide_d reciprocal)
 {
     for (int m = 0; m < size; m++) {
+#if defined(__AVX512F__) || defined(__FMA__)
         const wide_d q = x[m] * reciprocal;
         x[m] = wide_fma(wide_fma(-q, divisor, x[m]), reciprocal, q);
+#else
+        x[m] = x[m] / divisor; // faster than an fma without an instruction for it
+        (void)reciprocal;
+#endif
     }
 }
 

@@ -3,6 +3,7 @@
 #ifndef MERIT_SCORE_READOUT_BLOCK_CPU_H
 #define MERIT_SCORE_READOUT_BLOCK_CPU_H
 
+#include "../core/wide_cpu.h"
 #include "score_readout.h"
 
 enum { READOUT_ROWS = 16 };
@@ -23,6 +24,21 @@ typedef struct readout_block {
 
 #define EACH_ROW(r) for (int r = 0; r < READOUT_ROWS; r++)
 
+// Vectors of rows r, r + 1, ..., where the compiler does not find them itself.
+#define EACH_WIDE(r) for (int r = 0; r < READOUT_ROWS; r += WIDE_WIDTH)
+
+WIDE_INLINE wide_d block_wide(const double *values, int r)
+{
+    wide_d v;
+    memcpy(&v, values + r, sizeof v);
+    return v;
+}
+
+WIDE_INLINE void block_set_wide(double *values, int r, wide_d v)
+{
+    memcpy(values + r, &v, sizeof v);
+}
+
 // The tree over term[0 .. count), in place.
 static void block_sum(readout_block *b, int count, double *restrict sum)
 {
@@ -40,21 +56,67 @@ static int64_t block_row(const readout_block *b, int r)
     return b->first + (r < b->rows ? r : b->rows - 1);
 }
 
+// Whole blocks of binary32 are transposed four columns at a time.
+static int block_is_whole(const readout_block *b, int32_t dtype)
+{
+    return b->rows == READOUT_ROWS && dtype == MERIT_DTYPE_F32;
+}
+
+// The first columns of rows that are `stride` apart; how many: a multiple of 4.
+static int block_load_quads(const float *rows, int64_t stride, int columns, readout_values *to)
+{
+    int k = 0;
+    for (; k + 4 <= columns; k += 4) {
+        EACH_WIDE(r)
+        {
+            wide_f column[4];
+            wide_load_columns(rows + r * stride + k, stride, column);
+            for (int j = 0; j < 4; j++) {
+                block_set_wide(to[k + j], r, wide_widen(column[j]));
+            }
+        }
+    }
+    return k;
+}
+
+WIDE_INLINE wide_f block_round(wide_d v)
+{
+    const wide_f f = wide_round(v);
+    wide_f clean;
+    for (int i = 0; i < WIDE_WIDTH; i++) {
+        clean[i] = m_canonical32(f[i]);
+    }
+    return clean;
+}
+
+static int block_store_quads(float *rows, int64_t stride, int columns, readout_values *from)
+{
+    int k = 0;
+    for (; k + 4 <= columns; k += 4) {
+        EACH_WIDE(r)
+        {
+            wide_f column[4];
+            for (int j = 0; j < 4; j++) {
+                column[j] = block_round(block_wide(from[k + j], r));
+            }
+            wide_store_columns(rows + r * stride + k, stride, column);
+        }
+    }
+    return k;
+}
+
 // Columns of the rows of an array; index NULL: in order.
 static void block_load(const readout_block *b, const void *array, int32_t dtype, int64_t stride,
                        const int32_t *index, int columns, readout_values *to)
 {
+    int first = 0;
+    if (index == NULL && block_is_whole(b, dtype)) {
+        first = block_load_quads((const float *)array + b->first * stride, stride, columns, to);
+    }
     EACH_ROW(r)
     {
         const int64_t row = block_row(b, r) * stride;
-        if (index == NULL && dtype == MERIT_DTYPE_F32) {
-            const float *const from = (const float *)array + row;
-            for (int k = 0; k < columns; k++) {
-                to[k][r] = (double)from[k];
-            }
-            continue;
-        }
-        for (int k = 0; k < columns; k++) {
+        for (int k = first; k < columns; k++) {
             to[k][r] = m_load_real(array, dtype, row + (index != NULL ? index[k] : k));
         }
     }
@@ -85,16 +147,14 @@ static void block_store_values(const readout_block *b, float *array, int64_t str
 static void block_store(const readout_block *b, void *array, int32_t dtype, int64_t stride,
                         int64_t at, int columns, readout_values *from)
 {
-    for (int r = 0; r < b->rows && array != NULL; r++) {
+    if (array == NULL) return;
+    int first = 0;
+    if (block_is_whole(b, dtype)) {
+        first = block_store_quads((float *)array + b->first * stride + at, stride, columns, from);
+    }
+    for (int r = 0; r < b->rows; r++) {
         const int64_t row = (b->first + r) * stride + at;
-        if (dtype == MERIT_DTYPE_F32) {
-            float *const to = (float *)array + row;
-            for (int k = 0; k < columns; k++) {
-                to[k] = readout_round(from[k][r]);
-            }
-            continue;
-        }
-        for (int k = 0; k < columns; k++) {
+        for (int k = first; k < columns; k++) {
             readout_store(array, dtype, row + k, from[k][r]);
         }
     }
@@ -155,27 +215,37 @@ static void block_softmax(readout_block *b, readout_values *y, double *restrict 
                           double *restrict sum)
 {
     const int size = b->a->d.num_columns;
-    const double temperature = (double)b->a->d.temperature;
-    EACH_ROW(r) max[r] = -m_inf64();
-    for (int k = 0; k < size; k++) {
-        EACH_ROW(r)
-        {
-            const int more = (y[k][r] > max[r]) | (y[k][r] != y[k][r]); // no branch; NaN stays
-            max[r] = more ? y[k][r] : max[r];
+    const wide_d temperature = wide_splat((double)b->a->d.temperature);
+    const int divides = b->a->d.temperature != 1.0f; // a division by 1 changes nothing
+    EACH_WIDE(r)
+    {
+        wide_d top = wide_splat(-m_inf64());
+        for (int k = 0; k < size; k++) {
+            const wide_d v = block_wide(y[k], r);
+            top = wide_select((v > top) | (v != v), v, top); // NaN stays
         }
+        block_set_wide(max, r, top);
     }
     for (int k = 0; k < size; k++) {
-        if (temperature == 1.0) { // a division by 1 changes nothing
-            EACH_ROW(r) b->y[k][r] = m_sub64(y[k][r], max[r]);
-        } else {
-            EACH_ROW(r) b->y[k][r] = m_div64(m_sub64(y[k][r], max[r]), temperature);
+        EACH_WIDE(r)
+        {
+            const wide_d below = block_wide(y[k], r) - block_wide(max, r);
+            block_set_wide(b->y[k], r, divides ? below / temperature : below);
         }
         EACH_ROW(r) b->p[k][r] = (double)m_exp(m_round32(b->y[k][r]));
     }
     memcpy(b->term, b->p, (size_t)size * sizeof *b->p);
     block_sum(b, size, sum);
-    for (int k = 0; k < size; k++) {
-        EACH_ROW(r) b->p[k][r] = m_div64(b->p[k][r], sum[r]);
+    // Shares of sums from 1 to 256: inside the range of quotient.h. NaN stays NaN.
+    EACH_WIDE(r)
+    {
+        const wide_d divisor = block_wide(sum, r);
+        const wide_d reciprocal = wide_splat(1.0) / divisor;
+        for (int k = 0; k < size; k++) {
+            wide_d share = block_wide(b->p[k], r);
+            wide_divide(&share, 1, divisor, reciprocal);
+            block_set_wide(b->p[k], r, share);
+        }
     }
 }
 
