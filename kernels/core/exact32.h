@@ -392,14 +392,24 @@ MERIT_HD static inline merit_pair32 m_log1p_unit(merit_pair32 t)
     return m_log_core(far ? 1.0f : 0.0f, f, far ? c : t.lo);
 }
 
-// log(1 + e^x) = max(x, 0) + log1p(e^-abs(x)).
-MERIT_HD static inline float m_softplus(float x)
+// log1p(e^-abs(x)): what softplus(x) and softplus(-x) share.
+MERIT_HD static inline merit_pair32 m_softplus_tail(float x)
 {
-    const merit_pair32 tail = m_log1p_unit(m_exp_pair(x > 0.0f ? -x : x));
+    return m_log1p_unit(m_exp_pair(x > 0.0f ? -x : x));
+}
+
+MERIT_HD static inline float m_softplus_from(float x, merit_pair32 tail)
+{
     const merit_pair32 sum = m_two_sum(x > 0.0f ? x : 0.0f, tail.hi);
     const float y = m_add(sum.hi, m_add(sum.lo, tail.lo));
     // Above 1000 the tail is 0; inf would turn the two-sum into NaN.
     return m_canonical32(x > 1000.0f ? x : y);
+}
+
+// log(1 + e^x) = max(x, 0) + log1p(e^-abs(x)).
+MERIT_HD static inline float m_softplus(float x)
+{
+    return m_softplus_from(x, m_softplus_tail(x));
 }
 
 // log(1 / (1 + e^-x)) = -softplus(-x).

@@ -39,8 +39,9 @@ typedef struct merit_regression_entry {
 // softplus and sigmoid of s in binary32.
 MERIT_HD static inline merit_regression_entry regression_bce(float s, float y)
 {
-    const double plus = (double)m_softplus(s);
-    const double minus = (double)m_softplus(-s);
+    const merit_pair32 tail = m_softplus_tail(s);
+    const double plus = (double)m_softplus_from(s, tail);
+    const double minus = (double)m_softplus_from(-s, tail);
     merit_regression_entry e;
     e.loss = m_add64(m_mul64((double)y, minus), m_mul64(m_sub64(1.0, (double)y), plus));
     e.slope = m_sub64((double)m_sigmoid(s), (double)y);

@@ -4,7 +4,7 @@
 #include "../core/parallel.h"
 #include "score_regression.h"
 
-enum { HEADS = 16, CHUNK = MERIT_LANES * HEADS };
+enum { HEADS = 16, CHUNK = MERIT_LANES * HEADS, LINE = 16 /* floats of the cache */ };
 
 // Rows by heads, the heads of a row side by side.
 typedef struct chunk {
@@ -13,20 +13,32 @@ typedef struct chunk {
     int rows;
     int32_t head; // the first of
     int heads;
-    float score[CHUNK], label[CHUNK], gradient[CHUNK];
+    const float *scores, *labels; // [rows,heads]
+    float score[CHUNK], label[CHUNK]; // of arrays that are laid out otherwise
+    float gradient[CHUNK];
     int32_t valid[CHUNK];
-    double weight[CHUNK], scale[CHUNK];
+    double weight[CHUNK], scale[CHUNK]; // weight: with row weights alone
     double loss[CHUNK], square[CHUNK]; // lanes
 } chunk;
 
-static void gather(const chunk *c, const float *array, int64_t stride, float *restrict to)
+// An array's rows of a chunk: in place where nothing lies between them, else from `buffer`.
+static const float *rows_of(const chunk *c, const float *array, int64_t stride, float *buffer)
 {
+    if (stride == c->heads) { // then head is 0
+        const float *const from = array + c->row * stride;
+        const int64_t next = (int64_t)c->rows * stride;
+        for (int64_t i = 0; i < next && c->row + 2 * c->rows <= c->a->d.num_rows; i += LINE) {
+            __builtin_prefetch(from + next + i);
+        }
+        return from;
+    }
     for (int i = 0; i < c->rows; i++) {
         const float *const from = array + (c->row + i) * stride + c->head;
         for (int k = 0; k < c->heads; k++) {
-            to[i * c->heads + k] = from[k];
+            buffer[i * c->heads + k] = from[k];
         }
     }
+    return buffer;
 }
 
 // Labels of a chunk, and which of them count.
@@ -35,14 +47,16 @@ static void read_labels(chunk *c)
     const merit_score_regression_args *const a = c->a;
     const int count = c->rows * c->heads;
     const float sentinel = a->d.sentinel;
-    gather(c, a->io.labels, a->d.label_stride, c->label);
+    const float *const label = rows_of(c, a->io.labels, a->d.label_stride, c->label);
+    int32_t *restrict const valid = c->valid;
+    c->labels = label;
     if (a->d.use_sentinel) {
         for (int i = 0; i < count; i++) {
-            c->valid[i] = (c->label[i] == c->label[i]) & (c->label[i] != sentinel);
+            valid[i] = (label[i] == label[i]) & (label[i] != sentinel);
         }
     } else {
         for (int i = 0; i < count; i++) {
-            c->valid[i] = c->label[i] == c->label[i];
+            valid[i] = label[i] == label[i];
         }
     }
     for (int i = 0; a->io.mask != NULL && i < c->rows; i++) {
@@ -107,32 +121,43 @@ static void count_rows(void *state, int64_t begin, int64_t end)
 
 // Losses ------------------------------------------------------------------------------------------
 
-// link is a literal.
-static inline __attribute__((always_inline)) uint64_t add_entries(chunk *restrict c,
-                                                                  const int32_t link)
+// link and weighted are literals. A weight of 1 changes nothing.
+static inline __attribute__((always_inline)) uint64_t
+add_entries_as(chunk *restrict c, const int32_t link, const int weighted)
 {
     const merit_score_regression_desc options = c->a->d;
+    const float *restrict const scores = c->scores;
+    const float *restrict const labels = c->labels;
     const int count = c->rows * c->heads;
     int32_t bad = 0;
     for (int i = 0; i < count; i++) {
         const merit_regression_entry e =
-            regression_of(&options, link, c->score[i], c->label[i], c->weight[i]);
+            regression_of(&options, link, scores[i], labels[i], weighted ? c->weight[i] : 1.0);
         const int valid = c->valid[i];
         const double slope = valid ? e.slope : 0.0;
         c->gradient[i] = valid ? regression_gradient(c->scale[i], e.slope) : 0.0f;
         c->loss[i] = m_add64(c->loss[i], valid ? e.loss : 0.0);
         c->square[i] = m_add64(c->square[i], m_mul64(slope, slope));
-        bad += valid & regression_is_bad_target(link, c->label[i]);
+        bad += valid & regression_is_bad_target(link, labels[i]);
     }
     return (uint64_t)bad;
+}
+
+static inline __attribute__((always_inline)) uint64_t add_entries(chunk *restrict c,
+                                                                  const int32_t link)
+{
+    return c->a->io.row_weight != NULL ? add_entries_as(c, link, 1) : add_entries_as(c, link, 0);
 }
 
 static void add_chunk(chunk *c)
 {
     const merit_score_regression_args *const a = c->a;
+    const int64_t stride = a->d.grad_stride;
+    float *const gradients =
+        a->io.grad_scores == NULL ? NULL : a->io.grad_scores + c->row * stride + c->head;
     uint64_t bad = 0;
     read_labels(c);
-    gather(c, a->io.scores, a->d.score_stride, c->score);
+    c->scores = rows_of(c, a->io.scores, a->d.score_stride, c->score);
     for (int i = 0; a->io.row_weight != NULL && i < c->rows * c->heads; i++) {
         c->weight[i] = (double)a->io.row_weight[c->row + i / c->heads];
     }
@@ -142,9 +167,13 @@ static void add_chunk(chunk *c)
     default: add_entries(c, MERIT_REGRESSION_HUBER); break;
     }
     m_count(a->io.diagnostics, MERIT_COUNTER_BAD_TARGET, bad);
-    for (int i = 0; a->io.grad_scores != NULL && i < c->rows; i++) {
-        memcpy(a->io.grad_scores + (c->row + i) * a->d.grad_stride + c->head,
-               c->gradient + i * c->heads, (size_t)c->heads * sizeof(float));
+    if (gradients != NULL && stride == c->heads) {
+        memcpy(gradients, c->gradient, (size_t)(c->rows * c->heads) * sizeof(float));
+        return;
+    }
+    for (int i = 0; gradients != NULL && i < c->rows; i++) {
+        memcpy(gradients + i * stride, c->gradient + i * c->heads,
+               (size_t)c->heads * sizeof(float));
     }
 }
 
@@ -192,7 +221,6 @@ static void run_tiles(void *state, int64_t begin, int64_t end)
             const double scale = regression_scale(a, head + k);
             for (int i = 0; i < MERIT_LANES; i++) {
                 c.scale[i * c.heads + k] = scale;
-                c.weight[i * c.heads + k] = 1.0;
             }
         }
         for (int64_t tile = begin; tile < end; tile++) {
