@@ -296,8 +296,9 @@ MERIT_API merit_status merit_advantage_spread_workspace(merit_context *ctx,
 // Product and sum in binary64, one rounding. Masked tokens are not read and may hold anything. With
 // segments.index, position p is token index[p]. Tokens in no segment are +0: the padding of a
 // uniform layout with group_stride > group_size, and positions before offsets[0] or from offsets[N]
-// on. A segment whose offsets decrease or leave the tokens writes nothing and is counted
-// (BAD_OFFSETS); where offsets decrease, a token inside several other segments gets the value of
+// on. A token that no entry of segments.index names is left as it was. A segment whose offsets
+// decrease or leave the tokens writes nothing, so that its tokens are left as they were too, and is
+// counted (BAD_OFFSETS); where offsets decrease, a token inside several other segments gets the value of
 // one of them or +0, the same on every backend. A segment above max_size is NaN
 // (GROUP_TOO_LARGE); an index entry out of range is skipped (BAD_INDEX). A NaN is canonical and
 // stays in its segment. T = 0: nothing written, pointers may be NULL; N = 0: zeros.

@@ -139,7 +139,8 @@ MERIT_API merit_status merit_preference_list_workspace(merit_context *ctx,
 // counted (NONFINITE, BAD_TARGET, BAD_WEIGHT, BAD_RANK, BAD_INDEX). -inf is a member of probability
 // 0 in CROSS_ENTROPY and PLACKETT_LUCE without centering, and as bad as +inf elsewhere. Offsets
 // that decrease or leave the items (BAD_OFFSETS) and groups above max_size, 65536 (PLACKETT_LUCE)
-// or 8192 (ALL_PAIRS) are NaN and counted (GROUP_TOO_LARGE). Rows in no group get +0. Groups of
+// or 8192 (ALL_PAIRS) are NaN and counted (GROUP_TOO_LARGE). Rows in no group get +0; with
+// groups.index, a row that no entry names is left as it was. Groups of
 // group_weight 0 are not read, add nothing, get +0 and count as valid. The two-member groups of
 // CROSS_ENTROPY and ALL_PAIRS have the bits of preference_pair. EXPONENTIAL beyond exp(88.7)
 // makes the loss of its group inf and is counted (NONFINITE). Finite inputs never give NaN: where slopes
