@@ -19,7 +19,7 @@ golden_check golden_score_forward, golden_score_backward;
 // These are called behind the call, with its outputs in io.
 golden_check golden_advantage_spread, golden_policy_value_loss, golden_policy_count,
     golden_score_readout_forward, golden_score_readout_backward, golden_score_regression,
-    golden_score_finish;
+    golden_score_finish, golden_policy_logprob_merge;
 
 // Whether a row of a readout is finite, with levels that are there and, unless they are sorted, rise.
 bool golden_readout_applies(const merit_score_readout_desc *d, const int32_t *level_index,
