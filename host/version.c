@@ -18,7 +18,7 @@ int32_t merit_version(void)
 
 int32_t merit_numerics_version(void)
 {
-    return 2;
+    return 3;
 }
 
 const char *merit_build_info(void)

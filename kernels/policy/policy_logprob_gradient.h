@@ -129,13 +129,16 @@ merit_logprob_gradient_of(const merit_policy_logprob_backward_args *args,
     const int times = merit_logprob_times(args, s->index, v);
     const float z = merit_logprob_enter(&args->d, s->cap_ratio, x);
     const int hit = v == s->target && times > 0 && z > -m_inf32();
-    if ((times == 0 && !full) || (v == s->target && !hit)) return 0.0f;
+    const int missed = v == s->target && !hit; // the log-prob is -inf whatever this logit is
+    if (times == 0 && !full) return 0.0f;
+    if (missed && (z == -m_inf32() || args->io.grad_entropy == NULL)) return 0.0f;
     const float y = merit_logprob_exponent(&s->reference, z);
     const int live = y >= MERIT_LOGPROB_LOWEST;
     const float pi = m_mul(merit_logprob_weight(&s->reference, z), s->inverse);
     const float often = (float)times;
     const float share = full ? pi : m_mul(often, pi);
-    float g = hit ? m_mul(s->toward, m_sub(1.0f, share)) : m_fma(-s->toward, share, 0.0f);
+    const float g_lp = missed ? 0.0f : s->toward;
+    float g = hit ? m_mul(g_lp, m_sub(1.0f, share)) : m_fma(-g_lp, share, 0.0f);
     if (args->io.grad_entropy != NULL) {
         // times (log pi + 1) + entropy - P under FULL
         const float log_pi = m_fma(live ? y : 0.0f, MERIT_LN2_32, s->within);

@@ -196,8 +196,8 @@ MERIT_API merit_status merit_policy_logprob_backward_workspace(
 // -g_H pi_v (log pi_v + 1 + entropy - P) in K and -g_H pi_v (entropy - P) outside.
 //
 // Every element of a row is written, gaps between rows are not: zeros for a row whose target is ignore_index
-// (not read) and, with SUPPORT, outside K. A target of probability 0 has gradient 0, the other v
-// -g_lp pi_v. A row whose target is outside [0, V) (BAD_LABEL), whose temperature (BAD_TEMPERATURE) or ids
+// (not read) and, with SUPPORT, outside K. The logprob of a target of probability 0 pulls on the other v
+// alone, with -g_lp pi_v; its own logit gets 0, under FULL what the entropy says. A row whose target is outside [0, V) (BAD_LABEL), whose temperature (BAD_TEMPERATURE) or ids
 // (BAD_LABEL) are bad, or whose forward results were NaN, is NaN throughout. An id that occurs m times
 // counts m times. NaN and infinite g_lp, g_H follow IEEE, in their row alone.
 //

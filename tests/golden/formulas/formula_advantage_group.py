@@ -13,7 +13,6 @@ from formula_advantage_statistics import (LOST, Moments, centered, deviation_of_
                                           weighted_mean)
 from formula_values import Value, held
 
-LEFT_OUT = {}
 NAN = math.nan
 UNTOUCHED, = struct.unpack("<f", b"\xcd" * 4)  # what lies in outputs before the call
 ALL_EQUAL, SINGLETON, EMPTY, NONFINITE, ZERO_RULE, INCOMPLETE = 1, 2, 4, 8, 16, 32

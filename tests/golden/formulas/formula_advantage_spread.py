@@ -7,7 +7,6 @@ import struct
 from formula_groups import spans
 from formula_values import rounded, stored
 
-LEFT_OUT = {}
 UNTOUCHED = {"F32": struct.unpack("<f", b"\xcd" * 4)[0], "BF16": struct.unpack("<f", b"\0\0\xcd\xcd")[0]}
 DEFAULTS = {"segments": {}, "num_tokens": None, "value_dtype": "f32", "out_dtype": "f32", "gain": 1.0}
 

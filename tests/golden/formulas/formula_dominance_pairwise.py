@@ -4,7 +4,6 @@ import math
 from formula_dominance import SHARED, State, options_of, quantile_dominance
 from formula_values import stored
 
-LEFT_OUT = {}
 DEFAULTS = SHARED
 OPTIONS = {name: SHARED[name] for name in ("measure", "power", "ties", "integrate", "sort_levels", "sign", "delta")}
 PRESETS = {"qd.area": OPTIONS, "qd.win_rate": {**OPTIONS, "power": 0, "ties": "half"}, "qd.strict": {**OPTIONS, "power": 0},

@@ -5,7 +5,6 @@ import math
 from formula_values import Value, rounded, stored
 from golden_dominance_quantile import term
 
-LEFT_OUT = {}
 DEFAULTS = {"num_rows": None, "num_levels": None, "num_targets": None, "ld_quantiles": 0, "ld_targets": 0, "ld_tau": 0,
             "denominator": math.nan, "kappa": 1.0, "divide_by_kappa": True, "level_reduction": "sum"}
 PRESETS = {"iqn": {"kappa": 1.0, "divide_by_kappa": True, "level_reduction": "sum"},

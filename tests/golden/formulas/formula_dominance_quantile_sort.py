@@ -2,7 +2,6 @@
 element ceil(tau N) - 1 of each (Hyndman, Fan 1996, type 1)."""
 import math
 
-LEFT_OUT = {}
 DEFAULTS = {"num_rows": None, "num_levels": None, "num_taus": None, "ld_values": 0, "ld_sorted": 0, "tau": None}
 
 

@@ -5,7 +5,6 @@ from fractions import Fraction
 
 from formula_values import rounded
 
-LEFT_OUT = {}
 UNTOUCHED, = struct.unpack("<f", b"\xcd" * 4)  # what lies in outputs before the call
 DEFAULTS = {"num_states": None, "num_objectives": None, "num_actions": None, "num_levels": None, "dtype": "f32",
             "stride_state": 0, "stride_objective": 0, "stride_action": 0, "stride_level": 0, "ld_target": 0,

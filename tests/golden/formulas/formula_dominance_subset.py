@@ -8,7 +8,6 @@ from formula_dominance_order import above_of, classes_of
 from formula_dominance_pairwise import OPTIONS
 from formula_values import rounded
 
-LEFT_OUT = {}
 DEFAULTS = {**SHARED, "theta": None, "eta": None, "mode": "cascade", "within_class": "pareto", "rank": None, "above": None,
             "on_empty": "keep", "pick": "mean", "pick_weights": None, "drop_nan": False}
 CHOICES = {**OPTIONS, **{name: DEFAULTS[name] for name in ("theta", "eta", "mode", "within_class", "rank", "above", "on_empty",

@@ -1,5 +1,4 @@
 """group_index: rows in the order of their groups."""
-LEFT_OUT = {}
 DEFAULTS = {"num_rows": None, "num_groups": 0, "kind": "dense", "id_dtype": "i64"}
 
 

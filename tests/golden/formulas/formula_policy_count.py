@@ -1,8 +1,6 @@
 """policy_count: tokens under the mask, and sequences that have any."""
 from formula_policy import sequences
 
-LEFT_OUT = {}
-
 
 def results(case):
     layout, refused = sequences(case)

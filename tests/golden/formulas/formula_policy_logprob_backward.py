@@ -5,7 +5,6 @@ import struct
 from formula_logprob import DEFAULTS, INF, LN2, NAN, PRESETS, Scale, Supports, label, temperatures
 from formula_values import ULP, f32_options, stored
 
-LEFT_OUT = {}
 TINY = 2.0 ** -120  # a probability of 2^-125 of the largest is 0
 
 
@@ -27,14 +26,15 @@ class Row:
     def element(self, bits, state, times, is_target, off):
         """g_v and its slack, v in K so many times; None: such a state is none of forward, whose sum no weight exceeds."""
         exponent, inverse = state
-        if bits == -INF or (is_target and times == 0):  # a target of probability 0 has gradient 0
+        if bits == -INF:
             return 0.0, 0.0
         if bits - exponent > 64:
             return None
         pi = 2.0 ** (bits - exponent) * inverse
         log_pi = LN2 * (bits - exponent + math.log2(inverse))
         m = 1 if self.full else times
-        g = self.by_logprob * (is_target - m * pi)
+        missed = is_target and times == 0  # the log-prob is -inf whatever this logit is
+        g = 0.0 if missed else self.by_logprob * (is_target - m * pi)
         if self.full:
             g -= self.by_entropy * pi * ((log_pi + 1 if times else 0.0) + self.entropy - self.share)
         else:

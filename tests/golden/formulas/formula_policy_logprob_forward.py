@@ -5,7 +5,6 @@ from formula_logprob import (CAP, COUNTERS, DEFAULTS, IGNORED, INF, INVALID, LN2
                              Supports, finish, held, label, temperatures)
 from formula_values import Packed, Value, f32_options, stored
 
-LEFT_OUT = {}
 def refused(scale, bits, row, ids, whole):
     """Which counter takes the row, if any."""
     read = row if whole else [row[v] for v in ids]

@@ -5,7 +5,6 @@ import struct
 from formula_logprob import COUNTERS, DEFAULTS, IGNORED, INF, INVALID, PRESETS, SEGMENT, Scale, finish, held, label, temperatures
 from formula_values import f32_options, rounded
 
-LEFT_OUT = {}
 MERGED = 1e-12  # everything is binary64 up to the last rounding
 RECORD = struct.Struct("<dddiiff")  # merit_policy_logprob_shard
 

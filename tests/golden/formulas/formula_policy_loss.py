@@ -6,7 +6,6 @@ from formula_policy_loss_presets import DEFAULTS, PRESETS
 from formula_policy_surrogate import NOTHING, Comparisons, Surrogate, between, bounds, diverged, divergence, exponential
 from formula_values import Packed, Value, f32_options, rounded
 
-LEFT_OUT = {}
 COUNTS = ("tokens", "sequences", "nonempty_sequences", "clipped_low", "clipped_high", "capped", "dual_clipped", "log_clamped",
           "divergence_masked", "mismatch_truncated", "mismatch_masked", "rejected_tokens", "rejected_sequences", "nan_tokens")
 SUMS = ("policy_loss", "kl_loss", "entropy_loss", "sum_ratio", "sum_ratio_squared", "sum_k1", "sum_k3", "sum_kl_ref",

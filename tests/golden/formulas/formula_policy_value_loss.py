@@ -6,8 +6,6 @@ from formula_policy_loss_presets import VALUE_DEFAULTS, VALUE_PRESETS
 from formula_policy_surrogate import NOTHING, Comparisons, between
 from formula_values import Value, f32_options, rounded
 
-LEFT_OUT = {}
-
 
 def loss(u, delta):
     """h and h'."""

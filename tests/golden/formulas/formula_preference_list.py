@@ -6,7 +6,6 @@ from formula_preference import INF, NAN, added, over, scaled, tiles, times, word
 from formula_preference_list_losses import MODES, content, log_sum
 from formula_values import f32_options, held
 
-LEFT_OUT = {}
 COUNTERS = ("nonfinite", "bad_target", "bad_weight", "bad_rank", "bad_index", "bad_offsets", "group_too_large", "empty_group",
             "zero_denominator")
 LARGEST = {"plackett_luce": 65536, "all_pairs": 8192}

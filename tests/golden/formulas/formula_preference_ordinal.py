@@ -5,7 +5,6 @@ from formula_preference import DOUBLE_SLACK, INF, NAN, added, over, scaled, tile
 from formula_values import f32_options, held
 from golden_preference_list import lse
 
-LEFT_OUT = {}
 COUNTERS = ("nonfinite", "bad_region", "bad_weight", "zero_denominator")
 # e to a gap to the largest logit: by a remainder below 0.35 that is rounded to binary32. Sums, logarithms: binary64.
 TERM_SLACK = 2.0 ** -26

@@ -6,7 +6,6 @@ from formula_preference_pair_presets import DEFAULTS, PRESETS
 from formula_values import ULP, f32_options, held
 from golden_preference_pair import s, tie
 
-LEFT_OUT = {}
 READ = ("chosen", "rejected", "ref_chosen", "ref_rejected", "margins", "weights", "betas", "beta_signal", "probabilities")
 COUNTERS = ("nonfinite", "bad_weight", "bad_target", "bad_length", "bad_route", "bad_tie", "zero_denominator")
 ABSENT, ZERO, INVALID, GOOD = range(4)  # not valid; valid, of weight 0; valid, NaN; valid

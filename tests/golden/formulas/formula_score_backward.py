@@ -4,8 +4,6 @@ import collections
 from formula_score import BAD, DEFAULTS, EMPTY, MASKED, NAN, PRESETS, Positions, bad_std, join_words, tile_sums, total
 from formula_values import f32_options, held, rounded
 
-LEFT_OUT = {}
-
 
 def divided(g, std):
     """u, of binary32."""

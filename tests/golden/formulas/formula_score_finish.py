@@ -4,7 +4,6 @@ import math
 from formula_score import EMPTY, MASKED, NAN, affine, bad_std, total
 from formula_values import f32_options, held
 
-LEFT_OUT = {}
 DEFAULTS = {"num_tiles": 1, "num_positions": 0, "num_heads": 1, "routed": False, "score_stride": 0, "empty_value": NAN}
 
 

@@ -2,8 +2,6 @@
 from formula_score import BAD, DEFAULTS, EMPTY, MASKED, NAN, PRESETS, Positions, affine, bad_std, join_words, tile_sums, total
 from formula_values import f32_options, held
 
-LEFT_OUT = {}
-
 
 def results(case):
     o = f32_options(case.options(DEFAULTS, PRESETS))

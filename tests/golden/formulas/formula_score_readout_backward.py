@@ -4,7 +4,6 @@ import math
 from formula_score_readout import EXP_SLACK, NOTHING, Levels, Softmax, added, attributes, options, row, transformed, unit_length
 from formula_values import held
 
-LEFT_OUT = {}
 ZERO = 0.0, 0.0
 
 

@@ -5,7 +5,6 @@ from formula_preference import DOUBLE_SLACK, NAN, added, over, scaled, tiles
 from formula_values import ULP, f32_options, held
 from golden_preference_pair import s as sigmoid, sp
 
-LEFT_OUT = {}
 DEFAULTS = {
     "num_rows": 0, "num_heads": 1, "score_stride": 0, "label_stride": 0, "grad_stride": 0, "link": "mse", "huber_delta": 1.0,
     "half": False, "sentinel": -100.0, "use_sentinel": False, "reduction": "mean_valid",
