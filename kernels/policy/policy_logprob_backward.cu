@@ -30,6 +30,13 @@ MERIT_DEVICE_CALL void write_one(const Args &args, const merit_logprob_slope &s,
     merit_logprob_store(s.grad, args.d.dtype, v, merit_logprob_gradient_of(&args, &s, x, v));
 }
 
+// One logit that enters as it is.
+MERIT_DEVICE_CALL void write_plain(const Args &args, const merit_logprob_slope &s, float x,
+                                   int64_t v)
+{
+    merit_logprob_store(s.grad, args.d.dtype, v, merit_logprob_gradient_as(&args, &s, x, v, 1));
+}
+
 MERIT_DEVICE_CALL void fill_row(const Args &args, const merit_logprob_slope &s, float filling,
                                 int64_t first, int64_t end)
 {
@@ -158,7 +165,7 @@ policy_logprob_backward_plain_kernel(const MERIT_GRID_CONSTANT Args args)
                     continue;
                 }
                 for (int v = first > 0 ? first : 0; v < first + kOwn && v < vocab; v++) {
-                    write_one(args, s, merit_logprob_load(logits, kDtype, v), v);
+                    write_plain(args, s, merit_logprob_load(logits, kDtype, v), v);
                 }
             }
         }

@@ -49,7 +49,7 @@ static void gradients(const merit_policy_logprob_backward_args *args,
     }
     const int64_t at = slope->target - first;
     if (slope->target >= 0 && at >= 0 && at < count) {
-        g[at] = merit_logprob_gradient_of(args, slope, x[at], slope->target);
+        g[at] = merit_logprob_gradient_as(args, slope, x[at], slope->target, 1);
     }
 }
 

@@ -120,25 +120,23 @@ MERIT_HD static inline int merit_logprob_times(const merit_policy_logprob_backwa
     return times;
 }
 
-// The gradient of the logit x of v under every option.
+// The gradient of the logit x of v. plain is a literal: logits enter as they are, and all are in K.
 MERIT_HD static inline float
-merit_logprob_gradient_of(const merit_policy_logprob_backward_args *args,
-                          const merit_logprob_slope *s, float x, int64_t v)
+merit_logprob_gradient_as(const merit_policy_logprob_backward_args *args,
+                          const merit_logprob_slope *s, float x, int64_t v, const int plain)
 {
-    const int full = args->d.normalize == MERIT_LOGPROB_NORMALIZE_FULL;
-    const int times = merit_logprob_times(args, s->index, v);
+    const int full = !plain && args->d.normalize == MERIT_LOGPROB_NORMALIZE_FULL;
+    const int times = plain ? 1 : merit_logprob_times(args, s->index, v);
     const float z = merit_logprob_enter(&args->d, s->cap_ratio, x);
     const int hit = v == s->target && times > 0 && z > -m_inf32();
     const int missed = v == s->target && !hit; // the log-prob is -inf whatever this logit is
-    if (times == 0 && !full) return 0.0f;
-    if (missed && (z == -m_inf32() || args->io.grad_entropy == NULL)) return 0.0f;
+    if ((times == 0 && !full) || (missed && z == -m_inf32())) return 0.0f;
     const float y = merit_logprob_exponent(&s->reference, z);
     const int live = y >= MERIT_LOGPROB_LOWEST;
     const float pi = m_mul(merit_logprob_weight(&s->reference, z), s->inverse);
     const float often = (float)times;
-    const float share = full ? pi : m_mul(often, pi);
-    const float g_lp = missed ? 0.0f : s->toward;
-    float g = hit ? m_mul(g_lp, m_sub(1.0f, share)) : m_fma(-g_lp, share, 0.0f);
+    const float share = full && !missed ? pi : m_mul(often, pi);
+    float g = hit ? m_mul(s->toward, m_sub(1.0f, share)) : m_fma(-s->toward, share, 0.0f);
     if (args->io.grad_entropy != NULL) {
         // times (log pi + 1) + entropy - P under FULL
         const float log_pi = m_fma(live ? y : 0.0f, MERIT_LN2_32, s->within);
@@ -147,12 +145,20 @@ merit_logprob_gradient_of(const merit_policy_logprob_backward_args *args,
                               : m_mul(full ? 1.0f : often, log_pi);
         g = m_fma(-s->entropic, m_mul(pi, times > 0 ? inside : s->without), g);
     }
-    if (args->d.soft_cap > 0.0f && m_abs32(z) < m_inf32()) {
+    if (!plain && args->d.soft_cap > 0.0f && m_abs32(z) < m_inf32()) {
         const float turned = args->d.logit_scale < 0.0f ? -x : x;
         const float tanh = m_tanh(m_mul(turned, s->cap_ratio));
         g = m_mul(g, m_fma(-tanh, tanh, 1.0f));
     }
     return m_add(g, 0.0f);
+}
+
+// Under every option.
+MERIT_HD static inline float
+merit_logprob_gradient_of(const merit_policy_logprob_backward_args *args,
+                          const merit_logprob_slope *s, float x, int64_t v)
+{
+    return merit_logprob_gradient_as(args, s, x, v, 0);
 }
 
 // What a row that has no slopes is filled with.

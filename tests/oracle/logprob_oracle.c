@@ -230,7 +230,7 @@ static void derive_row(logprob_oracle *o, row *r, double by_logprob, double by_e
         if ((m == 0 && !full) || (missed && z == -INFINITY)) continue;
         const double log_pi = z - o->lse[r->t], pi = exp(log_pi);
         o->log_pi[r->t * d->vocab_size + v] = log_pi;
-        *g = missed ? 0 : by_logprob * (hit - (full ? pi : m * pi));
+        *g = by_logprob * (missed ? 0 : hit - (full ? pi : m * pi));
         if (pi > 0) {
             *g +=
                 by_entropy * (full ? pi * (P - H) - m * pi * (log_pi + 1) : -m * pi * (log_pi + H));

@@ -34,7 +34,7 @@ class Row:
         log_pi = LN2 * (bits - exponent + math.log2(inverse))
         m = 1 if self.full else times
         missed = is_target and times == 0  # the log-prob is -inf whatever this logit is
-        g = 0.0 if missed else self.by_logprob * (is_target - m * pi)
+        g = self.by_logprob * (0.0 if missed else is_target - m * pi)
         if self.full:
             g -= self.by_entropy * pi * ((log_pi + 1 if times else 0.0) + self.entropy - self.share)
         else:
