@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "comparison.h"
+#include "sampler.h"
 #include "scratch.h"
 
 Test(bench_compare, a_verdict_needs_the_whole_interval)
@@ -62,6 +63,17 @@ Test(bench_compare, rows_are_judged_against_the_machine)
     // The roof and the peer went the same way: the machine, not the code.
     expect_verdict(report(1, .005, 50, 4), report(1.25, .005, 40, 5), "AMBIGUOUS");
     expect_verdict(report(1, .2, 50, 4), report(1.10, .2, 50, 4), "AMBIGUOUS");
+}
+
+// The median of threads that wait for a core is the scheduler's, however narrow its interval.
+Test(bench_compare, a_time_without_its_cores_has_no_verdict)
+{
+    json_t *const old = report(1, .005, 50, 4);
+    json_t *const row = json_array_get(json_object_get(old, "rows"), 0);
+    json_object_set_new(json_object_get(row, "cold"), "ambiguous_reason",
+                        json_string(bench_disturbed));
+    expect_verdict(json_incref(old), report(0.5, .005, 50, 4), "AMBIGUOUS");
+    expect_verdict(report(0.5, .005, 50, 4), old, "AMBIGUOUS");
 }
 
 Test(bench_compare, a_row_without_a_counterpart_is_counted)

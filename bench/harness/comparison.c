@@ -118,6 +118,11 @@ static bench_verdict view(bench_ratio ratio, double change, double tolerance)
                        tolerance);
 }
 
+static bool is_disturbed(const json_t *row)
+{
+    return strcmp(text_of(json_object_get(row, "cold"), "ambiguous_reason"), bench_disturbed) == 0;
+}
+
 static bench_verdict compare_rows(const json_t *old, const json_t *row, bench_ratio ratio,
                                   double tolerance, const char **reason)
 {
@@ -128,6 +133,10 @@ static bench_verdict compare_rows(const json_t *old, const json_t *row, bench_ra
     bool moved = false;
     bool same = false;
     *reason = "";
+    if (is_disturbed(old) || is_disturbed(row)) {
+        *reason = bench_disturbed;
+        return BENCH_AMBIGUOUS;
+    }
     if (!isfinite(ratio.low) || !isfinite(ratio.high)) {
         *reason = "too few samples for an interval";
         return BENCH_AMBIGUOUS;

@@ -147,6 +147,7 @@ static void set_results(json_t *o, const bench_row *row)
     set(o, "bytes_read", number(row->work.bytes_read));
     set(o, "bytes_written", number(row->work.bytes_written));
     set(o, "cold", timing(&row->cold));
+    set(o, "preemptions_per_s", number(row->cold.preemptions));
     set(o, "buffer_sets", json_integer(row->num_sets));
     set(o, "cache_cold", json_boolean(row->cache_cold));
     set(o, "hot", row->has_hot ? timing(&row->hot) : json_null());

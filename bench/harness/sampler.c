@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "interrupt.h"
 
@@ -15,7 +16,15 @@ typedef struct sampled_arm {
     int64_t count;
     int64_t capacity;
     double spent;
+    long preemptions;
 } sampled_arm;
+
+// Of all threads since the start.
+static long count_preemptions(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
 
 bench_limits bench_limits_of(double min_time)
 {
@@ -54,8 +63,10 @@ static void add_sample(const bench_arm *arm, sampled_arm *s)
         s->samples = realloc(s->samples, (size_t)s->capacity * sizeof *s->samples);
         if (s->samples == NULL) bench_die("no memory for %lld samples", (long long)s->capacity);
     }
+    const long before = count_preemptions();
     const double seconds =
         arm->device->time(arm->calls, arm->state, s->next_call, s->calls_per_sample);
+    s->preemptions += count_preemptions() - before;
     s->next_call += s->calls_per_sample;
     s->spent += seconds;
     s->samples[s->count++] = seconds / (double)s->calls_per_sample;
@@ -72,9 +83,20 @@ static bench_summary summary_of(const sampled_arm *s)
     return summary;
 }
 
-static const char *reason_of(const bench_limits *limits, const sampled_arm *s)
+const char bench_disturbed[] = "other programs took the cores";
+
+// A waiting thread loses its core now and then on an idle machine too; short samples between two such losses are good.
+static bool is_disturbed(const bench_arm *arm, const sampled_arm *s)
+{
+    const double lost = (double)s->preemptions;
+    const bool on_cpu = strcmp(arm->device->name, "cpu") == 0;
+    return on_cpu && lost > 50 * s->spent && lost > 0.25 * (double)s->count;
+}
+
+static const char *reason_of(const bench_limits *limits, const sampled_arm *s, bool disturbed)
 {
     if (bench_interrupted()) return "interrupted";
+    if (disturbed) return bench_disturbed;
     if (bench_median_rank(s->count) < 0) return "too few samples for an interval of the median";
     if (s->count < limits->min_samples) {
         return limits->hurried ? "fewer than 10 samples, and the run behind its budget"
@@ -117,12 +139,15 @@ void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limit
         const bench_summary summary = summary_of(main_arm);
         precise = bench_relative_error(&summary) <= limits->precision;
     }
+    const bool disturbed = is_disturbed(&arms[0], main_arm);
+    const bool ambiguous = !precise || disturbed;
     for (int a = 0; a < num_arms; a++) {
         timings[a] = (bench_timing){
             .seconds = summary_of(&state[a]),
             .calls_per_sample = state[a].calls_per_sample,
-            .ambiguous = a == 0 && !precise,
-            .reason = a == 0 && !precise ? reason_of(limits, &state[a]) : "",
+            .preemptions = (double)state[a].preemptions / state[a].spent,
+            .ambiguous = a == 0 && ambiguous,
+            .reason = a == 0 && ambiguous ? reason_of(limits, &state[a], disturbed) : "",
         };
         free(state[a].samples);
     }

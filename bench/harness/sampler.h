@@ -26,10 +26,15 @@ typedef struct bench_arm {
     int64_t first_call; // number of its first call: arms that rotate buffers start apart
 } bench_arm;
 
+// The reason of a time on a CPU during which other programs ran on its cores: a median that all samples agree on
+// may be that of the scheduler.
+extern const char bench_disturbed[];
+
 typedef struct bench_timing {
     bench_summary seconds; // of one call
     int64_t calls_per_sample;
-    bool ambiguous; // the time limit came before the precision
+    double preemptions; // per second of samples: how often another program got the core of a thread
+    bool ambiguous; // the time limit came before the precision, or the cores were not its own
     const char *reason; // why it is ambiguous, or ""
 } bench_timing;
 

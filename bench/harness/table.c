@@ -85,7 +85,8 @@ void bench_print_legend(void)
         "\n"
         "cold    median time of a call over sets of buffers that do not fit the caches\n"
         "spread  interquartile range over the median; ~ after a time: AMBIGUOUS, the confidence\n"
-        "        interval of the median was still wider than 1 %% at the time limit\n"
+        "        interval of the median was still wider than 1 %% at the time limit, or\n"
+        "        other programs took the cores\n"
         "hot     median over one set that fits half the last-level cache\n"
         "GB/s    the bytes that must move over the cold time; roof: share of the measured read,\n"
         "        write, copy or 2r1w roof, by the bytes read and written\n"
@@ -165,6 +166,7 @@ void bench_print_row(const bench_row *row)
     const double bytes_per_second = (row->work.bytes_read + row->work.bytes_written) / seconds;
     time_text(seconds, cold);
     if (row->has_hot) time_text(row->hot.seconds.median, hot);
+    if (row->has_hot && row->hot.ambiguous) strcat(hot, "~");
     rate_text(row->work.items / seconds, rate);
     if (row->roof > 0) {
         snprintf(roof, sizeof roof, "%.0f %% %s", 100 * bytes_per_second / row->roof,
