@@ -3,7 +3,7 @@ import math
 
 from formula_policy import (HALF, INF, NAN, U, added, denominator, expected, scale, sequences, tiles, times, total, word)
 from formula_policy_loss_presets import DEFAULTS, PRESETS
-from formula_policy_surrogate import NOTHING, Comparisons, Surrogate, between, bounds, diverged, divergence, exponential
+from formula_policy_surrogate import NOTHING, Comparisons, Surrogate, between, bounds, clipped, diverged, divergence, exponential
 from formula_values import Packed, Value, f32_options, rounded
 
 COUNTS = ("tokens", "sequences", "nonempty_sequences", "clipped_low", "clipped_high", "capped", "dual_clipped", "log_clamped",
@@ -54,7 +54,7 @@ class Token:
             if o["mismatch_rule"] == "none":
                 weight, slack = 1.0, 0.0
             elif o["mismatch_rule"] == "truncate":
-                weight = between(W, low, high)
+                weight, slack = clipped(W, slack, low, high)
             elif outside:
                 weight, slack = 0.0, 0.0
             if outside and o["mismatch_rule"] != "none":

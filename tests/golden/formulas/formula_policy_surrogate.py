@@ -21,6 +21,13 @@ def between(x, low, high):
     return low if x < low else high if x > high else x
 
 
+def clipped(x, slack, low, high):
+    """The same and what is left of the slack: nothing beyond a bound, never more than lies between both."""
+    if math.isnan(x):
+        return x, slack
+    return between(x, low, high), 0.0 if x + slack < low or x - slack > high else min(slack, high - low)
+
+
 class Comparisons:
     """Strict ones; `open` once two sides were closer than they are known."""
 
@@ -71,20 +78,23 @@ class Surrogate:
             self.events.add("capped")
         if A == 0:
             return
-        first, second = -A * (cap if capped else r), -A * between(r, self.low, self.high)
+        inside, left = clipped(r, slack, self.low, self.high)
+        first, second = -A * (cap if capped else r), -A * inside
         q = NAN if math.isnan(r) else max(first, second)
         flows = first >= second and not capped
+        off = left if first < second else 0.0 if capped else slack
         if A < 0 and dual > 0 and self.compare.above(q / -A, dual, slack):
             self.events.add("dual_clipped")
-            q, flows = -dual * A, False
-        self.value = (q, abs(A) * slack + abs(q) * HALF)
+            q, flows, off = -dual * A, False, 0.0
+        self.value = (q, abs(A) * off + abs(q) * HALF)
         if flows:
             self.by_ratio = (-A * r, abs(A) * slack + abs(A * r) * HALF)
 
     def detached(self):
         self.count_bounds()
-        slope = -between(self.r[0], self.low, self.high) * self.A
-        slack = abs(self.A) * (self.r[1] if self.low < self.high else 0.0) + abs(slope) * HALF
+        ratio, off = clipped(*self.r, self.low, self.high)
+        slope = -ratio * self.A
+        slack = abs(self.A) * off + abs(slope) * HALF
         self.by_logprob = (slope, slack)
         self.value = (slope * self.lp, slack * abs(self.lp) + abs(slope * self.lp) * HALF)
 
@@ -134,5 +144,5 @@ def divergence(o, d, compare):
         slope = -d
     slack = abs(value) * 2 * U
     bites |= compare.above(abs(value), o["kl_output_clamp"], slack)
-    value = between(value, -o["kl_output_clamp"], o["kl_output_clamp"])
-    return (value, slack), (0.0 if bites else slope, abs(slope) * 2 * U), bites
+    held = clipped(value, slack, -o["kl_output_clamp"], o["kl_output_clamp"])
+    return held, NOTHING if bites else (slope, abs(slope) * 2 * U), bites
