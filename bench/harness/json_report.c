@@ -53,6 +53,7 @@ json_t *bench_json_roofs(const bench_roofs *roofs, const char *when)
     set(o, "threads", json_integer(roofs->num_threads));
     set(o, "array_bytes", json_integer((json_int_t)roofs->bytes));
     set(o, "launch_s", number(roofs->launch));
+    set(o, "disturbed", json_boolean(roofs->disturbed));
     const double data_sheet = roofs->device->peak_bytes_per_second;
     set(o, "data_sheet_bytes_per_s", data_sheet > 0 ? number(data_sheet) : json_null());
     for (int t = 0; t < BENCH_NUM_TRAFFIC; t++) {

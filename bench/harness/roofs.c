@@ -63,10 +63,13 @@ void bench_measure_roofs(const bench_device *device, int num_threads, double min
         if (rate > roof->bytes_per_second) {
             roof->bytes_per_second = rate;
             roof->method = mover->name;
+            roof->disturbed = strcmp(timing.reason, bench_disturbed) == 0;
         }
         const bool streaming = strstr(mover->name, "streaming") != NULL;
         if (!streaming && rate > roof->ordinary) roof->ordinary = rate;
     }
+    for (int t = 0; t < BENCH_NUM_TRAFFIC; t++)
+        roofs->disturbed |= roofs->roof[t].disturbed;
     device->release(from, bytes);
     device->release(to, bytes);
     roofs->launch = HUGE_VAL;

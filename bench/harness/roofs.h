@@ -8,6 +8,7 @@ typedef struct bench_roof {
     double bytes_per_second; // read + written; 0 = not measured
     const char *method; // the fastest loop
     double ordinary; // the fastest without streaming stores
+    bool disturbed; // other programs took the cores of that loop
 } bench_roof;
 
 typedef struct bench_roofs {
@@ -16,6 +17,7 @@ typedef struct bench_roofs {
     size_t bytes; // of each array
     bench_roof roof[BENCH_NUM_TRAFFIC];
     double launch; // seconds of a launch (CUDA) or a parallel region (CPU) that does nothing
+    bool disturbed; // one of them
 } bench_roofs;
 
 // Arrays of several times the last-level cache, in the kind of memory the operations get.

@@ -76,6 +76,7 @@ void bench_print_roofs(const bench_roofs *roofs, const char *when)
         print_roof(&roofs->roof[t], bench_traffic_name((bench_traffic)t));
     }
     printf("  launch %7.2f us of one that does nothing\n", 1e6 * roofs->launch);
+    if (roofs->disturbed) printf("  %s: shares of these roofs are uncertain\n", bench_disturbed);
     fflush(stdout);
 }
 
