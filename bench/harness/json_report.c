@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "summary.h"
 
 // Infinities (the confidence interval of few samples) are null.
 static json_t *number(double value)
@@ -195,6 +196,7 @@ json_t *bench_json_operations(const bench_op *const *ops, const json_t *rows)
             json_t *const op = json_object();
             set(op, "item", text(ops[i]->item));
             set(op, "model", text(ops[i]->model));
+            set(op, "summary", bench_json_summary(name, rows));
             set(o, name, op);
         }
     }

@@ -74,6 +74,32 @@ static void write_roofs(FILE *file, const json_t *roofs)
     }
 }
 
+static void write_summary(FILE *file, const json_t *operations)
+{
+    const char *name;
+    json_t *op, *entry;
+    size_t i;
+    fprintf(file,
+            "\n| geometric means | of | rows | mean | worst | at |\n|---|---|---|---|---|---|\n");
+    json_object_foreach((json_t *)operations, name, op)
+    {
+        json_array_foreach(json_object_get(op, "summary"), i, entry)
+        {
+            const bool is_share = strcmp(text_of(entry, "of"), "roof") == 0;
+            const double mean = number_of(entry, "geometric_mean"),
+                         worst = number_of(entry, "worst");
+            fputc('|', file);
+            write_text(file, name);
+            write_text(file, text_of(entry, "of"));
+            fprintf(file, is_share ? " %.0f | %.0f %% | %.0f %% |" : " %.0f | %.2fx | %.2fx |",
+                    number_of(entry, "rows"), is_share ? 100 * mean : mean,
+                    is_share ? 100 * worst : worst);
+            write_text(file, text_of(entry, "worst_row"));
+            fputc('\n', file);
+        }
+    }
+}
+
 static const char *const columns[] = {
     "operation", "point",    "backend",   "threads",    "cold",   "95 % interval", "hot",
     "items/s",   "GB/s",     "roof",      "limit",      "naive",  "ulp",           "equal bits",
@@ -218,6 +244,7 @@ bool bench_write_markdown(FILE *file, const json_t *report)
     write_environment(file, json_object_get(report, "environment"));
     write_roofs(file, json_object_get(report, "roofs"));
     write_models(file, json_object_get(report, "operations"));
+    write_summary(file, json_object_get(report, "operations"));
     write_head(file);
     json_array_foreach(json_object_get(report, "rows"), i, row)
     {

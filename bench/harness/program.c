@@ -8,6 +8,7 @@
 #include "comparison.h"
 #include "interrupt.h"
 #include "report.h"
+#include "summary.h"
 
 typedef struct totals {
     json_t *rows;
@@ -283,6 +284,8 @@ int bench_main(const bench_op *const *ops, int argc, char **argv)
     printf("\n");
     const bool interrupted = bench_interrupted();
     if (!interrupted) measure_all(&session, "after", roofs);
+    json_t *const operations = bench_json_operations(ops, totals.rows);
+    bench_print_summary(operations);
     printf("\n%d measured (%d ambiguous), %d wrong, %d skipped%s\n", totals.measured,
            totals.ambiguous, totals.wrong, totals.skipped,
            interrupted ? "; interrupted before the end" : "");
@@ -291,7 +294,7 @@ int bench_main(const bench_op *const *ops, int argc, char **argv)
         json_pack("{s:i, s:s, s:b, s:o, s:o, s:o, s:o}", "schema", BENCH_JSON_SCHEMA, "tool",
                   "merit_bench", "interrupted", interrupted, "environment",
                   bench_json_environment(&environment, &options, command), "roofs", roofs,
-                  "operations", bench_json_operations(ops, totals.rows), "rows", totals.rows);
+                  "operations", operations, "rows", totals.rows);
     if (report == NULL) bench_die("no memory for the report");
     bench_verdicts verdicts = {{0}, 0};
     if (old != NULL) {

@@ -18,7 +18,7 @@ FAKE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_peers.py")
 
 
 def bench(program, python, mode=""):
-    """(standard output, rows, Markdown) of one point."""
+    """(standard output, report, Markdown) of one point."""
     with tempfile.TemporaryDirectory() as folder:
         json_path, markdown = os.path.join(folder, "r.json"), os.path.join(folder, "r.md")
         done = subprocess.run(
@@ -28,13 +28,14 @@ def bench(program, python, mode=""):
             timeout=60, check=False)
         assert done.returncode == 0, done.stdout
         with open(json_path, encoding="utf-8") as file:
-            rows = json.load(file)["rows"]
+            report = json.load(file)
         with open(markdown, encoding="utf-8") as file:
-            return done.stdout, rows, file.read()
+            return done.stdout, report, file.read()
 
 
 def check_reports(program, folder):
-    output, rows, markdown = bench(program, FAKE)
+    output, report, markdown = bench(program, FAKE)
+    rows, operations = report["rows"], report["operations"]
     assert len(rows) == 1 and rows[0]["status"] == "ok", rows
     right, other, broken, none = rows[0]["peers"]
     assert right["time"]["median_s"] == 2 and right["time"]["min_s"] == 1 and right["time"]["samples"] == 3
@@ -50,15 +51,23 @@ def check_reports(program, folder):
     assert all(f"\n    {name} " in output for name in ("right 1", "other 2", "broken 3", "none 4")), output
     assert output.count("beyond our limits: element ") == 1, output
     assert "other work" in output and "skipped: it is broken" in output
-    assert markdown.count("| advantage_spread |") == 6 and "| other 2 |" in markdown
+    peers = markdown.split("| other library |")[1]
+    assert peers.count("| advantage_spread |") == 4 and "| other 2 |" in peers
+    summary = {entry["of"]: entry for entry in operations["advantage_spread"]["summary"]}
+    assert set(summary) == {"naive C", "right"}, "of what has a ratio, and no roofs"
+    assert summary["right"]["rows"] == 1 and abs(summary["right"]["geometric_mean"] / right["ratio"] - 1) < 1e-12
+    assert summary["right"]["worst"] == right["ratio"] and summary["right"]["worst_row"].startswith(rows[0]["shape"])
 
 
 def check_failures(program):
-    output, rows, _ = bench(program, FAKE, "absent")
+    output, report, _ = bench(program, FAKE, "absent")
+    rows = report["rows"]
     assert "skipped: no torch" in output and rows[0]["peers"] == []
-    output, rows, _ = bench(program, FAKE, "end")
+    output, report, _ = bench(program, FAKE, "end")
+    rows = report["rows"]
     assert "the driver of the peers ended" in output and rows[0]["status"] == "ok" and rows[0]["peers"] == []
-    output, rows, _ = bench(program, "/no/such/python")
+    output, report, _ = bench(program, "/no/such/python")
+    rows = report["rows"]
     assert "does not run the driver" in output and rows[0]["status"] == "ok"
 
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-SECTIONS = {"environment", "roofs", "roofline", "heat", "sweeps", "rows", "report"}
+SECTIONS = {"environment", "roofs", "summary", "roofline", "heat", "sweeps", "rows", "report"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -77,6 +77,8 @@ def written(reports):
                 found["read, write, copy, 2r1w"] |= set(roof[key])
         for operation in report["operations"].values():
             found["operation"] |= set(operation)
+            for entry in operation["summary"]:
+                found["summary"] |= set(entry)
         for row in report["rows"]:
             found["rows" if row["status"] == "ok" else "rows skipped, wrong"] |= set(row)
             times(row, "cold", "hot", "host_call")
