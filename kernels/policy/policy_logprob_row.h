@@ -179,6 +179,34 @@ merit_logprob_state_of(const merit_logprob_sums *all)
     return state;
 }
 
+MERIT_HD static inline float merit_logprob_lse_of(int32_t exponent, double log_all)
+{
+    return m_round32(m_mul64(MERIT_LN2_64, m_add64((double)exponent, log_all)));
+}
+
+// sum of pi (log2 S - y) over K; share, moment: over K under the exponent of all. certain: all the weight lies
+// on one logit, and results are exact.
+MERIT_HD static inline float merit_logprob_entropy_of(double share, double moment, double sum,
+                                                      double log_all, int certain)
+{
+    const double bits = m_div64(m_sub64(m_mul64(share, log_all), moment), sum);
+    return certain || !(bits > 0.0) ? 0.0f : m_round32(m_mul64(MERIT_LN2_64, bits));
+}
+
+MERIT_HD static inline float merit_logprob_sum_sq_of(double squares, double sum, int certain)
+{
+    return certain ? 1.0f : m_round32(m_div64(squares, m_mul64(sum, sum)));
+}
+
+// Of the logit x. sure: it has all the weight.
+MERIT_HD static inline float merit_logprob_of_logit(float x, float factor, int32_t exponent,
+                                                    double log_all, int sure)
+{
+    const double y = m_fma64((double)x, (double)factor, -(double)exponent);
+    const double logprob = m_mul64(MERIT_LN2_64, m_sub64(y, log_all));
+    return sure || logprob > 0.0 ? 0.0f : m_round32(logprob);
+}
+
 // K: sums over the support; all: what probabilities are normalized by (K itself with SUPPORT); x: the logit of
 // the target, if there is one.
 MERIT_HD static inline merit_logprob_results
@@ -203,7 +231,7 @@ merit_logprob_row_finish(const merit_logprob_row *row, const merit_logprob_sums 
     }
     const merit_logprob_reference whole = merit_logprob_reference_at(row->factor, all->exponent);
     const double log_all = m_log2_64(all->sum);
-    r.lse = m_round32(m_mul64(MERIT_LN2_64, m_add64((double)all->exponent, log_all)));
+    r.lse = merit_logprob_lse_of(all->exponent, log_all);
     if (support->max == -m_inf32()) { // FULL, nothing kept
         r.mass = -m_inf32();
         return r;
@@ -223,10 +251,8 @@ merit_logprob_row_finish(const merit_logprob_row *row, const merit_logprob_sums 
             : 0.0;
     const double squares =
         support->sum > 0.0 ? merit_logprob_lower(support->squares, 2 * distance) : 0.0;
-    // sum of pi (log2 S - y) over K
-    const double bits = m_div64(m_sub64(m_mul64(share, log_all), moment), all->sum);
-    r.entropy = certain || !(bits > 0.0) ? 0.0f : m_round32(m_mul64(MERIT_LN2_64, bits));
-    r.sum_sq = certain ? 1.0f : m_round32(m_div64(squares, m_mul64(all->sum, all->sum)));
+    r.entropy = merit_logprob_entropy_of(share, moment, all->sum, log_all, certain);
+    r.sum_sq = merit_logprob_sum_sq_of(squares, all->sum, certain);
     r.mass = 0.0f;
     if (share != all->sum) { // FULL only
         const double kept = m_add64((double)distance, m_sub64(m_log2_64(support->sum), log_all));
@@ -242,10 +268,8 @@ merit_logprob_row_finish(const merit_logprob_row *row, const merit_logprob_sums 
         r.counter = MERIT_COUNTER_TARGET_OUTSIDE_SUPPORT;
         return r;
     }
-    const double y = m_fma64((double)x, (double)row->factor, -(double)all->exponent);
-    const double logprob = m_mul64(MERIT_LN2_64, m_sub64(y, log_all));
     const int sure = (double)merit_logprob_weight(&whole, x) == all->sum;
-    r.logprob = sure || logprob > 0.0 ? 0.0f : m_round32(logprob);
+    r.logprob = merit_logprob_of_logit(x, row->factor, all->exponent, log_all, sure);
     return r;
 }
 
