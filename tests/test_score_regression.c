@@ -1,4 +1,4 @@
-// score_regression and score_finish: hand-worked losses, a plain loop in long double, shards.
+// score_regression: hand-worked losses, a plain loop in long double, shards.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -341,88 +341,4 @@ TK_TEST(score_regression, gradients_do_not_depend_on_their_batch)
     }
     release(&whole);
     free(scores), free(labels);
-}
-
-// score_finish ------------------------------------------------------------------------------------
-
-// Hidden states cut at 2048 and 4096: the bits of one rank.
-TK_TEST(score_finish, shards_give_the_bits_of_one_rank)
-{
-    enum { T = 4, H = 4100, K = 3, TILES = 3 };
-    tk_random random = {.state = 5};
-    float *const hidden = score_random_values(&random, T * H);
-    float *const weight = score_random_values(&random, K * H);
-    const float bias[K] = {.1f, .2f, .3f}, mean[K] = {1, 2, 3}, std[K] = {3, .7f, 1};
-    const uint8_t mask[T] = {1, 0, 1, 1};
-    const int32_t route[T] = {0, 1, 2, 1};
-    for (int routed = 0; routed < 2; routed++) {
-        score_case c = score_make(hidden, T, 0, H, weight, K, MERIT_POSITIONS_ALL);
-        c.d.routed = routed;
-        c.io.mask = mask;
-        c.io.route = routed ? route : NULL;
-        score_case whole = c;
-        whole.io.bias = bias, whole.io.post_mean = mean, whole.io.post_std = std;
-        score_result one = score_run(tk, &whole);
-        const int64_t C = one.C;
-        double *const tiles = calloc((size_t)(TILES * T * C), sizeof *tiles);
-        for (int rank = 0; rank < 2; rank++) { // elements [0, 2048) and [2048, 4100)
-            const int32_t first = rank * 2048, size = rank ? H - 2048 : 2048;
-            float *const x = calloc(T * H, sizeof *x), *const w = calloc(K * H, sizeof *w);
-            for (int i = 0; i < T * size; i++) {
-                x[i] = hidden[i / size * H + first + i % size];
-            }
-            for (int i = 0; i < K * size; i++) {
-                w[i] = weight[i / size * H + first + i % size];
-            }
-            score_case shard = c;
-            shard.hidden = x, shard.weight = w;
-            shard.d.hidden_size = size;
-            shard.d.shard = MERIT_SCORE_SHARD_PARTIAL;
-            score_result part = score_run(tk, &shard);
-            memcpy(tiles + rank * T * C, part.tile_sums,
-                   (size_t)((rank ? 2 : 1) * T * C) * sizeof *tiles);
-            score_free(&part);
-            free(x), free(w);
-        }
-        merit_score_finish_desc d;
-        cr_assert(merit_score_finish_desc_init(&d, sizeof d) == MERIT_STATUS_OK);
-        d.num_tiles = TILES, d.num_positions = T, d.num_heads = K, d.routed = routed;
-        const merit_score_finish_io io = {.struct_size = sizeof io,
-                                          .tile_sums = tk_input(tk, tiles, TILES * T * C, 8),
-                                          .found_positions = tk_input(tk, one.positions, T, 8),
-                                          .bias = tk_input(tk, bias, K, 4),
-                                          .post_mean = tk_input(tk, mean, K, 4),
-                                          .post_std = tk_input(tk, std, K, 4),
-                                          .route = routed ? tk_input(tk, route, T, 4) : NULL,
-                                          .scores = tk_output(tk, T * C, 4)};
-        tk_expect_ok(tk->ctx, merit_score_finish(tk->ctx, &d, &io, NULL, 0, NULL));
-        float scores[T * K];
-        tk_read(tk, io.scores, scores, T * C, 4);
-        tk_expect_bits(scores, one.scores, T * C, 4);
-        tk_release(tk);
-        score_free(&one);
-        free(tiles);
-    }
-    free(hidden), free(weight);
-}
-
-TK_TEST(score_finish, positions_without_a_token_keep_their_value)
-{
-    merit_score_finish_desc d;
-    merit_score_finish_desc_init(&d, sizeof d);
-    const double tiles[4] = {1, 2, 3, 4};
-    const int64_t found[4] = {7, MERIT_POSITION_EMPTY, MERIT_POSITION_MASKED, MERIT_POSITION_BAD};
-    d.num_positions = 4;
-    d.empty_value = -5;
-    const merit_score_finish_io io = {.struct_size = sizeof io,
-                                      .tile_sums = tk_input(tk, tiles, 4, 8),
-                                      .found_positions = tk_input(tk, found, 4, 8),
-                                      .scores = tk_output(tk, 4, 4)};
-    tk_expect_ok(tk->ctx, merit_score_finish(tk->ctx, &d, &io, NULL, 0, NULL));
-    float scores[4];
-    tk_read(tk, io.scores, scores, 4, 4);
-    double *const wide = score_widened(scores, 4);
-    tk_expect_close(wide, ((double[]){1, -5, 0, NAN}), 4, 0, 0);
-    free(wide);
-    tk_release(tk);
 }
