@@ -5,7 +5,32 @@
 #include "../core/parallel.h"
 #include "advantage_group.h"
 #include "advantage_group_dense_cpu.h"
+#include "advantage_group_long_cpu.h"
 #include "advantage_group_passes_cpu.h"
+#include "advantage_group_ragged_cpu.h"
+
+// Plain options -----------------------------------------------------------------------------------
+
+typedef struct plain_call {
+    const merit_advantage_group_args *a;
+    int num_threads;
+} plain_call;
+
+static int plain_takes(const merit_advantage_group_args *a)
+{
+    return a->d.groups.index == NULL && dense_knows(a);
+}
+
+static int plain_is_long(const merit_advantage_group_args *a, const merit_advantage_span *span)
+{
+    return span->refusal == MERIT_ADVANTAGE_FINE && span->size >= 2 && !dense_clips(a) &&
+           a->d.scale != MERIT_SCALE_LEAVE_ONE_OUT_STD;
+}
+
+static int plain_is_shared(const plain_call *call, const merit_advantage_span *span)
+{
+    return call->num_threads > 1 && span->size >= LONG_SHARED && plain_is_long(call->a, span);
+}
 
 // Groups ------------------------------------------------------------------------------------------
 
@@ -133,11 +158,48 @@ static void run_dense(void *state, int64_t begin, int64_t end)
             if (batch.blocks[b].is_general) {
                 run_groups(state, group, group + WIDE_WIDTH);
             } else if (outputs) {
-                dense_outputs(a, group, size, &batch.blocks[b]);
+                for (int l = 0; l < WIDE_WIDTH; l++) {
+                    const int64_t begin_row = (group + l) * a->d.groups.group_stride;
+                    dense_output(a, group + l, begin_row, size, &batch.blocks[b], l);
+                }
             }
         }
     }
     run_groups(state, group, end);
+}
+
+// Groups beyond dense_takes under its options: those of one size side by side, the long one by one. Those that
+// threads share are left out.
+static void run_plain(void *state, int64_t begin, int64_t end)
+{
+    const plain_call *const call = state;
+    const merit_advantage_group_args *const a = call->a;
+    ragged_window window;
+    for (int64_t first = begin; first < end; first += RAGGED_WINDOW) {
+        const int64_t last = first + RAGGED_WINDOW < end ? first + RAGGED_WINDOW : end;
+        ragged_find(&window, a, first, last);
+        for (int i = 0; i < window.num_others; i++) {
+            const int64_t group = window.first + window.others[i];
+            const merit_advantage_span span = merit_advantage_span_of(a, group);
+            if (plain_is_shared(call, &span)) continue;
+            const int is_long = plain_is_long(a, &span);
+            if (is_long && long_run(a, group, span.begin, span.size, 1)) continue;
+            run_groups((void *)a, group, group + 1);
+        }
+        ragged_run(&window, a, run_groups);
+    }
+}
+
+static void run_shared(const plain_call *call)
+{
+    const merit_advantage_group_args *const a = call->a;
+    if (call->num_threads == 1 || a->size_bound < LONG_SHARED) return;
+    for (int64_t group = 0; group < a->d.groups.num_groups; group++) {
+        const merit_advantage_span span = merit_advantage_span_of(a, group);
+        if (!plain_is_shared(call, &span)) continue;
+        if (long_run(a, group, span.begin, span.size, call->num_threads)) continue;
+        run_groups((void *)a, group, group + 1);
+    }
 }
 
 // Rows in no group.
@@ -221,6 +283,10 @@ int MERIT_BACKEND_FN(advantage_group)(const merit_advantage_group_args *args,
     const int64_t groups = a.d.groups.num_groups;
     if (dense_takes(&a)) {
         merit_parallel_ranges(launch->num_threads, groups, ADVANTAGE_DENSE_GRAIN, run_dense, &a);
+    } else if (plain_takes(&a)) {
+        plain_call call = {&a, launch->num_threads > 1 ? launch->num_threads : 1};
+        merit_parallel_ranges(launch->num_threads, groups, 1, run_plain, &call);
+        run_shared(&call);
     } else {
         if (a.needs_batch) {
             a.first_pass = MERIT_ADVANTAGE_PASS_RECORDS;

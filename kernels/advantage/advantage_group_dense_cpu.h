@@ -98,9 +98,34 @@ typedef struct dense_batch {
     dense_block blocks[DENSE_MAX_BLOCKS];
 } dense_batch;
 
+// Sums of the others of each member, in the order of wide_sum with a 0 in the place of the member: of the nodes of
+// that tree, those beside the way from the member to the root.
+WIDE_INLINE void dense_sums_of_others(const wide_d *x, int size, wide_d *sums)
+{
+    wide_d nodes[2 * DENSE_MAX_SIZE];
+    for (int m = 0; m < size; m++) {
+        nodes[m] = x[m];
+        sums[m] = (wide_d){0.0};
+    }
+    int first = 0; // node of the level
+    int level = 0;
+#pragma GCC unroll 7
+    for (int count = size; count > 1; count = (count + 1) / 2, level++) {
+        for (int m = 0; m < size; m++) {
+            const int beside = (m >> level) ^ 1;
+            if (beside < count) sums[m] = sums[m] + nodes[first + beside];
+        }
+        for (int n = 0; n < count / 2; n++) {
+            nodes[first + count + n] = nodes[first + 2 * n] + nodes[first + 2 * n + 1];
+        }
+        if (count % 2 != 0) nodes[first + count + count / 2] = nodes[first + count - 1];
+        first += count;
+    }
+}
+
 // Advantages under LEAVE_ONE_OUT_STD from the rewards x and the centered c: each member is divided by the
 // deviation of the others. A member that is left out keeps its place in the trees, as a 0. Equal others
-// have a deviation of exactly 0.
+// have a deviation of exactly 0. No c is -0, so that zeros need no rule of their own.
 WIDE_INLINE void dense_own_scales(const merit_advantage_group_args *a, int size, wide_d *x,
                                   wide_d *c)
 {
@@ -108,21 +133,24 @@ WIDE_INLINE void dense_own_scales(const merit_advantage_group_args *a, int size,
     const double others = (double)(size - 1);
     const merit_divisor64 members = m_divisor64(others);
     const merit_divisor64 degrees = m_divisor64(m_sub64(others, (double)a->d.ddof));
+    const wide_d threshold = wide_splat(a->d.zero_threshold);
+    wide_d means[DENSE_MAX_SIZE];
+    dense_sums_of_others(x, size, means);
+    wide_divide(means, size, wide_splat(members.d), wide_splat(members.reciprocal));
     for (int m = 0; m < size; m++) {
         const wide_d own = x[m];
-        x[m] = zero;
-        wide_d mean = wide_sum(x, size, zero, 0);
-        wide_divide(&mean, 1, wide_splat(members.d), wide_splat(members.reciprocal));
-        x[m] = mean;
-        wide_d s = dense_std(wide_sum(x, size, mean, 1), degrees);
+        x[m] = means[m];
+        wide_d s = dense_std(wide_sum(x, size, means[m], 1), degrees);
         x[m] = own;
         if (size < 3) s = zero;
-        const wide_l is_zero = s <= wide_splat(a->d.zero_threshold);
-        const wide_d quotient = c[m] / dense_divisor(a->d.eps_rule, a->d.eps, s);
-        wide_d ruled = quotient;
-        if (a->d.zero_rule == MERIT_ZERO_RULE_UNSCALED) ruled = c[m];
+        const wide_d value = c[m];
+        const wide_l is_zero = s <= threshold;
+        c[m] = value / dense_divisor(a->d.eps_rule, a->d.eps, s);
+        if (!wide_any(is_zero)) continue;
+        wide_d ruled = c[m];
+        if (a->d.zero_rule == MERIT_ZERO_RULE_UNSCALED) ruled = value;
         if (a->d.zero_rule == MERIT_ZERO_RULE_ZERO) ruled = zero;
-        c[m] = wide_select(c[m] == zero, zero, wide_select(is_zero, ruled, quotient));
+        c[m] = wide_select(value == zero, zero, wide_select(is_zero, ruled, c[m]));
     }
 }
 
@@ -266,34 +294,37 @@ static inline int dense_has_outputs(const merit_advantage_group_args *a)
            io->group_flags != NULL || (io->diagnostics != NULL && a->d.expected_size > 0);
 }
 
-static inline void dense_outputs(const merit_advantage_group_args *a, int64_t first, int size,
-                                 const dense_block *s)
+// Of group `group`, which begins at row `begin`: element l of a block.
+static inline void dense_output(const merit_advantage_group_args *a, int64_t group, int64_t begin,
+                                int size, const dense_block *s, int l)
 {
-    for (int l = 0; l < WIDE_WIDTH; l++) {
-        merit_advantage_partial p = merit_advantage_partial_empty();
-        p.record.moments =
-            (merit_moments){(double)size, s->mean[l], s->m2[l], s->min[l], s->max[l]};
-        const merit_advantage_shape shape = {size, s->min[l], s->max[l], 0.0};
-        const merit_advantage_rule rule = merit_advantage_rule_of(a, &p, 0);
-        const int zero_rule = a->d.scale != MERIT_SCALE_NONE && rule.scale <= a->d.zero_threshold &&
-                              a->d.zero_rule != MERIT_ZERO_RULE_DIVIDE;
-        merit_advantage_write_group(a, first + l, 0, size, &shape, &p, &rule,
-                                    zero_rule ? MERIT_ADVANTAGE_SAW_ZERO_RULE : 0);
-        if (a->io.keep == NULL) continue;
-        uint8_t *const keep = a->io.keep + (first + l) * a->d.groups.group_stride;
-        memset(keep, !merit_moments_all_equal(s->min[l], s->max[l]), (size_t)size);
-    }
+    merit_advantage_partial p = merit_advantage_partial_empty();
+    p.record.moments = (merit_moments){(double)size, s->mean[l], s->m2[l], s->min[l], s->max[l]};
+    const merit_advantage_shape shape = {size, s->min[l], s->max[l], 0.0};
+    const merit_advantage_rule rule = merit_advantage_rule_of(a, &p, 0);
+    const int zero_rule = a->d.scale != MERIT_SCALE_NONE && rule.scale <= a->d.zero_threshold &&
+                          a->d.zero_rule != MERIT_ZERO_RULE_DIVIDE;
+    merit_advantage_write_group(a, group, 0, size, &shape, &p, &rule,
+                                zero_rule ? MERIT_ADVANTAGE_SAW_ZERO_RULE : 0);
+    if (a->io.keep == NULL) return;
+    memset(a->io.keep + begin, !merit_moments_all_equal(s->min[l], s->max[l]), (size_t)size);
 }
 
-// Whether dense_block knows the options of the call. Outputs that tell of a zero rule need the general
+// Whether dense_run knows the options of the call. Outputs that tell of a zero rule need the general
 // path where members have scales of their own.
-static int dense_takes(const merit_advantage_group_args *a)
+static int dense_knows(const merit_advantage_group_args *a)
 {
     const int own_scales = a->d.scale == MERIT_SCALE_LEAVE_ONE_OUT_STD &&
                            a->io.group_flags == NULL && a->io.group_scale == NULL;
     const int scale = own_scales || a->d.scale == MERIT_SCALE_NONE || a->d.scale == MERIT_SCALE_STD;
     if (!(a->d.eps >= 0.0 && a->d.eps <= 0x1p400)) return 0; // divisors stay in range of quotient.h
-    return merit_advantage_is_plain(a, DENSE_MAX_SIZE, scale);
+    return merit_advantage_has_plain_options(a, scale);
+}
+
+static int dense_takes(const merit_advantage_group_args *a)
+{
+    const int64_t size = a->d.groups.group_size;
+    return size >= 2 && size <= DENSE_MAX_SIZE && dense_knows(a);
 }
 
 // Runners: dense_run with literal sizes of dense groups and literal options for the common calls, so that
@@ -320,6 +351,7 @@ typedef void dense_runner(const merit_advantage_group_args *a, int64_t first, in
 DENSE_RUNNERS(dense_run_standard, MERIT_CENTER_MEAN, MERIT_SCALE_STD)
 DENSE_RUNNERS(dense_run_mean, MERIT_CENTER_MEAN, MERIT_SCALE_NONE)
 DENSE_RUNNERS(dense_run_others, MERIT_CENTER_LEAVE_ONE_OUT, MERIT_SCALE_NONE)
+DENSE_RUNNERS(dense_run_own, MERIT_CENTER_LEAVE_ONE_OUT, MERIT_SCALE_LEAVE_ONE_OUT_STD)
 DENSE_RUNNER(dense_run_any, (int)a->d.groups.group_size, a->d.groups.group_stride, a->d.center,
              a->d.scale, dense_clips(a), dense_has_outputs(a))
 
@@ -347,6 +379,9 @@ static dense_runner *dense_runner_of(const merit_advantage_group_args *a)
     }
     if (center == MERIT_CENTER_LEAVE_ONE_OUT && scale == MERIT_SCALE_NONE) {
         DENSE_RUNNER_OF(dense_run_others);
+    }
+    if (center == MERIT_CENTER_LEAVE_ONE_OUT && scale == MERIT_SCALE_LEAVE_ONE_OUT_STD) {
+        DENSE_RUNNER_OF(dense_run_own);
     }
     return dense_run_any;
 }

@@ -146,16 +146,14 @@ MERIT_HD static inline void merit_advantage_outside(const merit_advantage_group_
     if (*after < *before) *after = *before;
 }
 
-// The common case, for which both backends have a path of its own: one dense binary32 reward column
-// in uniform groups of 2 .. max_size, the group's mean or leave-one-out mean, a scale that `scale`
-// admits, and no other option.
-MERIT_HD static inline int merit_advantage_is_plain(const merit_advantage_group_args *a,
-                                                    int64_t max_size, int scale)
+// The options of the common case, for which both backends have paths of their own: one dense binary32
+// reward column, the group's mean or leave-one-out mean, a scale that `scale` admits, and no other option.
+MERIT_HD static inline int merit_advantage_has_plain_options(const merit_advantage_group_args *a,
+                                                             int scale)
 {
     const merit_advantage_group_desc *const d = &a->d;
     const merit_advantage_group_io *const io = &a->io;
-    const int layout = d->groups.group_size >= 2 && d->groups.group_size <= max_size &&
-                       d->num_columns == 1 && d->reward_row_stride == 1 &&
+    const int layout = d->num_columns == 1 && d->reward_row_stride == 1 &&
                        d->reward_dtype == MERIT_DTYPE_F32 && d->advantage_dtype == MERIT_DTYPE_F32;
     const int inputs = io->column_weights == NULL && io->mask == NULL && io->stats_mask == NULL &&
                        io->weights == NULL && io->add == NULL;
@@ -167,6 +165,14 @@ MERIT_HD static inline int merit_advantage_is_plain(const merit_advantage_group_
                      d->invalid == MERIT_INVALID_PROPAGATE && d->low == -INFINITY &&
                      d->high == INFINITY && d->gain == 1.0f;
     return layout && inputs && center && scale && levels && rest;
+}
+
+// The common case in uniform groups of 2 .. max_size.
+MERIT_HD static inline int merit_advantage_is_plain(const merit_advantage_group_args *a,
+                                                    int64_t max_size, int scale)
+{
+    return a->d.groups.group_size >= 2 && a->d.groups.group_size <= max_size &&
+           merit_advantage_has_plain_options(a, scale);
 }
 
 #endif
