@@ -156,6 +156,8 @@ SPOIL(other_cap, c->d.soft_cap = 2)
 SPOIL(other_ignored, c->d.ignore_index = -1)
 SPOIL(other_most, c->c.max_vocab_size = 4096)
 SPOIL(without_targets, (c->io.targets = NULL, c->io.logprob = NULL))
+SPOIL(other_support, c->d.support = MERIT_LOGPROB_SUPPORT_MASK)
+SPOIL(with_temperatures, c->io.temperatures = (const float *)c->io.targets) // never read
 SPOIL(longer_messages, c->d.num_tokens = MOST)
 
 static const rejected disagreements[] = {
@@ -168,6 +170,8 @@ static const rejected disagreements[] = {
     {other_cap, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|soft_cap"},
     {other_ignored, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|ignore_index"},
     {other_most, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|max_vocab_size"},
+    {other_support, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|support"},
+    {with_temperatures, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|arrays"},
     {without_targets, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|arrays"},
     {gap, MERIT_STATUS_INVALID_ARGUMENT, "rank 1 begins at 4096 of the vocabulary, expected 2048"},
     {longer_messages, MERIT_STATUS_COMM_ERROR, "all-gather"},

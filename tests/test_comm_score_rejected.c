@@ -216,6 +216,10 @@ SPOIL(gap, c->c.hidden_begin += 2048)
 SPOIL(short_part, c->d.hidden_size = 2047)
 SPOIL(other_most, c->c.max_hidden_size = 4096)
 SPOIL(with_bias, c->io.bias = ranks_copy(r, no_numbers, sizeof no_numbers))
+SPOIL(with_mean, c->io.post_mean = ranks_copy(r, no_numbers, sizeof no_numbers))
+SPOIL(with_std, c->io.post_std = ranks_copy(r, no_numbers, sizeof no_numbers))
+SPOIL(with_positions, c->io.found_positions = ranks_copy(r, no_sums, sizeof no_sums))
+SPOIL(routed, (c->d.routed = 1, c->io.route = ranks_copy(r, no_routes, sizeof no_routes)))
 
 static const rejected disagreements[] = {
     {fewer_positions, MERIT_STATUS_INVALID_ARGUMENT, "records, this rank"},
@@ -225,18 +229,24 @@ static const rejected disagreements[] = {
     {short_part, MERIT_STATUS_INVALID_ARGUMENT, "rank 2 begins at 4096 of hidden, expected 4095"},
     {other_most, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|max_hidden_size"},
     {with_bias, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|arrays"},
+    {with_mean, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|arrays"},
+    {with_std, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|arrays"},
+    {with_positions, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|arrays"},
+    {routed, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|routed"},
 };
 
 SPOIL(odd_positions, (c->d.num_tokens = 2047, c->gc.max_positions = 2048))
 SPOIL(narrower, (c->d.num_heads = 1, c->d.hidden_size = 4))
 SPOIL(other_positions, c->gc.max_positions = 4096)
 SPOIL(without_bias, (c->gio.bias_tiles = NULL, c->gio.grad_bias = NULL))
+SPOIL(without_weight, (c->gio.weight_tiles = NULL, c->gio.grad_weight = NULL))
 
 static const rejected gradient_disagreements[] = {
     {odd_positions, MERIT_STATUS_INVALID_ARGUMENT, "rank 2 begins at 4095|multiple of 2048"},
     {narrower, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|num_heads"},
     {other_positions, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|max_positions"},
     {without_bias, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|arrays"},
+    {without_weight, MERIT_STATUS_INVALID_ARGUMENT, "differs from this rank|arrays"},
 };
 
 typedef struct disagreement {
@@ -253,7 +263,8 @@ static void disagree(rank *r, void *state)
     cr_expect(run(r, r->comm, &c) == d->row->status, "%s on rank %d: %s", d->row->words, r->rank,
               merit_context_last_error(r->ctx));
     expect_words(r, d->row->words);
-    expect_untouched(r, d->of_gradients ? (void *)c.gio.grad_weight : (void *)c.io.scores);
+    void *const out = d->of_gradients ? (void *)c.gio.grad_weight : (void *)c.io.scores;
+    if (out != NULL) expect_untouched(r, out);
     cr_expect(merit_comm_collectives(r->comm) == 1);
 }
 
