@@ -130,11 +130,12 @@ typedef enum fill {
     SORTED,
     SPARSE_BITS,
     ANY_LABEL,
+    REPEATED_LABEL,
     WITH_HOLES,
     NUM_FILLS
 } fill;
 
-// Ids in [0, groups) except for ANY_LABEL, SPARSE_BITS and the holes.
+// Ids in [0, groups) except for the labels, SPARSE_BITS and the holes.
 static void fill_ids(int64_t *ids, int64_t rows, int64_t groups, fill how, tk_random *random)
 {
     for (int64_t i = 0; i < rows; i++) {
@@ -145,6 +146,13 @@ static void fill_ids(int64_t *ids, int64_t rows, int64_t groups, fill how, tk_ra
         case SORTED: ids[i] = i * groups / rows; break;
         case SPARSE_BITS: ids[i] = tk_below(random, 4) << 29 | tk_below(random, 3) << 7; break;
         case ANY_LABEL: ids[i] = (int64_t)(tk_bits(random) >> 1); break;
+        case REPEATED_LABEL: {
+            const uint64_t one =
+                (uint64_t)tk_below(random, groups < rows / 8 ? groups : rows / 8 + 1);
+            ids[i] = (int64_t)(one * 0xd1342543de82ef95u >> 1);
+            if (tk_chance(random, 0.05)) ids[i] = -1 - tk_below(random, 9);
+            break;
+        }
         case WITH_HOLES:
             ids[i] = tk_chance(random, 0.2) ? -1 - tk_below(random, 9) : tk_below(random, groups);
             if (tk_chance(random, 0.05)) ids[i] = groups + tk_below(random, 300);
@@ -163,7 +171,8 @@ static void expect_fills(tk_fixture *tk, int64_t rows, int64_t groups, int step)
         fill_ids(ids, rows, groups, (fill)how, &random);
         for (int32_t kind = MERIT_GROUP_KIND_DENSE; kind <= MERIT_GROUP_KIND_LABELS; kind++) {
             gi_case c = gi_make(kind, ids, rows, groups);
-            const int wide = how == ANY_LABEL || how == SPARSE_BITS || (rows + how + kind) % 2 == 0;
+            const int is_long = how == ANY_LABEL || how == REPEATED_LABEL || how == SPARSE_BITS;
+            const int wide = is_long || (rows + how + kind) % 2 == 0;
             c.d.id_dtype = wide ? MERIT_DTYPE_I64 : MERIT_DTYPE_I32;
             tk_case("%lld rows, %lld groups, fill %d, kind %d, %s ids", (long long)rows,
                     (long long)groups, how, (int)kind, wide ? "i64" : "i32");
@@ -230,6 +239,35 @@ TK_TEST(group_index, orders_labels_that_differ_in_one_bit)
         two[2] = -1;
         gi_expect_oracle(tk, tk->ctx, &d);
     }
+}
+
+// Labels that one table of a CPU keeps in the same place, which makes it slow: hash is k for small k.
+TK_TEST(group_index, orders_labels_of_one_slot)
+{
+    enum { ROWS = 12000, LABELS = 2000 };
+    const uint64_t factor = 0x9e3779b97f4a7c15u;
+    uint64_t inverse = factor;
+    for (int step = 0; step < 5; step++) {
+        inverse *= 2 - factor * inverse;
+    }
+    int64_t *const ids = new_ids(ROWS);
+    uint64_t k = 0;
+    for (int i = 0; i < LABELS; i++) {
+        uint64_t mixed;
+        do {
+            mixed = ++k * inverse;
+        } while (mixed >> 63 != 0);
+        ids[i] = (int64_t)(mixed ^ mixed >> 32);
+    }
+    tk_random random = {17};
+    for (int i = LABELS; i < ROWS; i++) {
+        ids[i] = tk_chance(&random, 0.01) ? -1 : ids[tk_below(&random, LABELS)];
+    }
+    const gi_case few = gi_make(MERIT_GROUP_KIND_LABELS, ids, 2 * LABELS, 0);
+    gi_expect_oracle(tk, tk->ctx, &few);
+    const gi_case all = gi_make(MERIT_GROUP_KIND_LABELS, ids, ROWS, 0);
+    gi_expect_oracle(tk, tk->ctx, &all);
+    free(ids);
 }
 
 // Properties --------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
-// group_index, CPU: few dense ids by counting, else the passes of group_index.h, one tile after another, tiles spread over threads.
+// group_index, CPU: few dense ids by counting, few labels by a table, else the passes of group_index.h, one tile after
+// another, tiles spread over threads.
 // Memory-bound: a pass reads and writes 12 bytes per row and reads the keys once more to count.
 #include "../backend.h"
 #include "../core/counters.h"
 #include "../core/parallel.h"
 #include "group_index.h"
 #include "group_index_dense_cpu.h"
+#include "group_index_labels_cpu.h"
 #include "group_index_runs_cpu.h"
 
 enum { DIGITS = MERIT_GROUP_INDEX_DIGITS, TILE = MERIT_GROUP_INDEX_TILE };
@@ -235,6 +237,18 @@ static void find_max_size(void *state, int64_t begin, int64_t end)
     }
 }
 
+// All but the survey, in passes over rows.
+static void by_passes(work *w)
+{
+    const merit_group_index_args *const a = w->a;
+    if (a->d.kind != MERIT_GROUP_KIND_RUNS) sort(w);
+    if (a->d.kind == MERIT_GROUP_KIND_DENSE) {
+        merit_parallel_ranges(w->num_threads, a->d.num_rows + 1, TILE, write_dense_offsets, w);
+    } else {
+        number_heads(w);
+    }
+}
+
 // Entry -------------------------------------------------------------------------------------------
 
 merit_group_index_launcher MERIT_BACKEND_FN(group_index);
@@ -247,14 +261,10 @@ int MERIT_BACKEND_FN(group_index)(const merit_group_index_args *a, const merit_l
         merit_group_index_by_counting(&count);
         w.s.num_groups = a->d.num_groups;
     } else {
-        if (a->d.kind != MERIT_GROUP_KIND_RUNS) {
-            survey(&w);
-            sort(&w);
-        }
-        if (a->d.kind == MERIT_GROUP_KIND_DENSE) {
-            merit_parallel_ranges(w.num_threads, a->d.num_rows + 1, TILE, write_dense_offsets, &w);
-        } else {
-            number_heads(&w);
+        const int sorts = a->d.kind != MERIT_GROUP_KIND_RUNS;
+        if (sorts) survey(&w);
+        if (!sorts || !merit_group_index_by_labels(a, w.num_threads, &w.s)) {
+            by_passes(&w);
         }
         if (a->d.kind == MERIT_GROUP_KIND_RUNS) {
             m_count(a->io.diagnostics, MERIT_COUNTER_UNGROUPED,
