@@ -1,14 +1,12 @@
 // score_backward, CPU. Threads own ranges of positions for grad_hidden and ranges of columns for
 // grad_weight: a lane of positions is summed over some hundred columns at once, so that rows are read in
-// pieces of a page, and lanes fold as vectors of columns.
+// pieces of a page, and lanes fold as vectors of columns (score_columns_cpu.h).
 #include "../backend.h"
 #include "../core/lanes_cpu.h"
 #include "../core/parallel.h"
-#include "score_backward.h"
+#include "score_columns_cpu.h"
 #include "score_find_cpu.h"
 #include "score_head.h"
-
-enum { COLUMNS = 256, HEADS = MERIT_SCORE_HEADS, LANE_LEVELS = 9 };
 
 // Positions ---------------------------------------------------------------------------------------
 
@@ -67,10 +65,18 @@ static const float *head_of(const merit_score_backward_args *args, int64_t k)
     return (const float *)args->io.weight + k * args->d.weight_stride;
 }
 
-static void add_scaled(float *restrict sums, const float *restrict x, float u, int count)
+// is_first: sums hold nothing yet.
+static void add_scaled(float *restrict sums, const float *restrict x, float u, int count,
+                       int is_first)
 {
-    for (int i = 0; i < count; i++) {
-        sums[i] = m_fma(u, x[i], sums[i]);
+    if (is_first) {
+        for (int i = 0; i < count; i++) {
+            sums[i] = m_fma(u, x[i], 0.0f);
+        }
+    } else {
+        for (int i = 0; i < count; i++) {
+            sums[i] = m_fma(u, x[i], sums[i]);
+        }
     }
 }
 
@@ -97,7 +103,8 @@ static void write_row(const merit_score_backward_args *args, int64_t p, int64_t 
     const float *const u = args->gradients + p * columns;
     for (int32_t first = 0; first < size; first += COLUMNS) {
         const int count = size - first < COLUMNS ? size - first : COLUMNS;
-        float sums[COLUMNS] = {0};
+        float sums[COLUMNS];
+        int seen = 0;
         for (int64_t k = 0; k < columns; k++) {
             if (score_is_absent(u[k])) continue;
             lost |= args->starts[p] < 0;
@@ -106,8 +113,10 @@ static void write_row(const merit_score_backward_args *args, int64_t p, int64_t 
                 lost = 1; // a route that does not exist
                 break;
             }
-            add_scaled(sums, head_of(args, head) + first, u[k], count);
+            add_scaled(sums, head_of(args, head) + first, u[k], count, seen == 0);
+            seen = 1;
         }
+        if (!seen) memset(sums, 0, sizeof sums);
         for (int i = 0; lost && i < count; i++) {
             sums[i] = m_nan32();
         }
@@ -141,90 +150,6 @@ static void write_tokens(void *state, int64_t begin, int64_t end)
 }
 
 // Sums over positions -----------------------------------------------------------------------------
-
-// Lane sums of some columns of some heads, and the tree over lanes.
-typedef struct column_sums {
-    int64_t head; // the first of
-    int heads;
-    int32_t column; // the first of
-    int columns;
-    float row[COLUMNS]; // of hidden, in binary32
-    float lane[HEADS][COLUMNS];
-    double level[LANE_LEVELS][HEADS][COLUMNS];
-} column_sums;
-
-static void load_columns(const merit_score_backward_args *args, int64_t at, int count, float *row)
-{
-    const uint16_t *const words = (const uint16_t *)args->io.hidden + at;
-    switch (args->d.hidden_dtype) {
-    case MERIT_DTYPE_BF16:
-        for (int i = 0; i < count; i++) {
-            row[i] = m_from_bf16(words[i]);
-        }
-        break;
-    case MERIT_DTYPE_F16:
-        for (int i = 0; i < count; i++) {
-            row[i] = m_from_f16(words[i]);
-        }
-        break;
-    default: memcpy(row, (const float *)args->io.hidden + at, (size_t)count * sizeof *row);
-    }
-}
-
-// One lane of a tile: positions first, first + 256, ... below end.
-static void sum_lane(const merit_score_backward_args *args, column_sums *s, int64_t first,
-                     int64_t end)
-{
-    for (int k = 0; k < s->heads; k++) {
-        memset(s->lane[k], 0, (size_t)s->columns * sizeof **s->lane);
-    }
-    for (int64_t p = first; p < end; p += MERIT_LANES) {
-        int loaded = 0;
-        for (int k = 0; k < s->heads; k++) {
-            const float u = score_gradient_of_head(args, p, s->head + k);
-            if (score_is_absent(u)) continue;
-            if (!loaded && args->starts[p] >= 0) {
-                load_columns(args, args->starts[p] + s->column, s->columns, s->row);
-            } else if (!loaded) {
-                memset(s->row, 0, sizeof s->row); // u is NaN
-            }
-            loaded = 1;
-            add_scaled(s->lane[k], s->row, u, s->columns);
-        }
-    }
-}
-
-static void add_columns(double *restrict sums, const double *restrict more, int count)
-{
-    for (int i = 0; i < count; i++) {
-        sums[i] = m_add64(sums[i], more[i]);
-    }
-}
-
-// The sums of one tile, to level[0]. Levels are the digits of a binary counter of lanes.
-static void sum_tile(const merit_score_backward_args *args, column_sums *s, int64_t tile)
-{
-    const int64_t begin = tile * MERIT_TILE;
-    const int64_t left = args->find.num_positions - begin;
-    const int64_t end = begin + (left < MERIT_TILE ? left : MERIT_TILE);
-    const int lanes = left < MERIT_LANES ? (int)left : MERIT_LANES; // the others are 0
-    int depth = 0;
-    for (int lane = 0; lane < lanes; lane++) {
-        sum_lane(args, s, begin + lane, end);
-        for (int k = 0; k < s->heads; k++) {
-            for (int i = 0; i < s->columns; i++) {
-                s->level[depth][k][i] = (double)s->lane[k][i];
-            }
-        }
-        depth++;
-        for (int bits = lane; depth > 1 && ((bits & 1) != 0 || lane + 1 == lanes); bits >>= 1) {
-            depth--;
-            for (int k = 0; k < s->heads; k++) {
-                add_columns(s->level[depth - 1][k], s->level[depth][k], s->columns);
-            }
-        }
-    }
-}
 
 static double *tile_level(const merit_score_backward_args *args, int level, int64_t head)
 {
@@ -274,6 +199,7 @@ static void sum_columns(void *state, int64_t begin, int64_t end)
     const merit_score_backward_args *const args = state;
     const int64_t tiles = score_position_tiles(&args->find);
     column_sums s;
+    s.a = args;
     for (s.column = (int32_t)begin; s.column < end; s.column += COLUMNS) {
         s.columns = end - s.column < COLUMNS ? (int)(end - s.column) : COLUMNS;
         for (s.head = 0; s.head < args->d.num_heads; s.head += HEADS) {
@@ -281,7 +207,7 @@ static void sum_columns(void *state, int64_t begin, int64_t end)
             s.heads = left < HEADS ? (int)left : HEADS;
             int depth = 0;
             for (int64_t tile = 0; tile < tiles; tile++) {
-                sum_tile(args, &s, tile);
+                sum_tile(&s, tile);
                 take_tile(args, &s, tile, &depth);
             }
         }
