@@ -1,15 +1,13 @@
 // comm_fold_moments: the records of all ranks, gathered and folded. What it costs beside the all-gather, on
 // ranks that are threads: the peer is the bare all-gather of the same bytes.
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "accuracy.h"
 #include "bench_ranks.h"
 #include "operations.h"
 #include "random.h"
 
-enum { AXIS_RANKS, AXIS_RECORDS };
+enum { AXIS_RECORDS = AXIS_RANKS + 1 };
 enum { LOCAL, MOMENTS }; // arrays
 enum { GROUPS = 2048 }; // of a rank
 
@@ -21,8 +19,6 @@ static const bench_sweep sweeps[] = {
     {{{8, 16}, {1, 64}}, BENCH_FULL},
     {{{0}}, 0},
 };
-
-static bench_ranks *ranks; // of the point that is run
 
 static bench_work work(bench_point p)
 {
@@ -50,80 +46,32 @@ typedef struct call {
     merit_comm_fold_moments_desc desc;
     merit_comm_fold_moments_io io;
 } call;
-_Static_assert(sizeof(call) <= BENCH_CALL_BYTES, "BENCH_CALL_BYTES is too small");
-
-static merit_status make_call(int64_t records, const void *local, void *moments, call *made)
-{
-    const merit_status status = merit_comm_fold_moments_desc_init(&made->desc, sizeof made->desc);
-    made->desc.num_groups = GROUPS;
-    made->desc.num_sets = (int32_t)records;
-    made->io = (merit_comm_fold_moments_io){sizeof made->io, local, moments};
-    return status;
-}
+BENCH_CALL_OF_RANK(comm_fold_moments)
 
 static merit_status bind(const bench_case *c, const bench_buffers *buffers, bench_call *bound)
 {
-    return make_call(c->point.v[AXIS_RECORDS], buffers->array[LOCAL], buffers->array[MOMENTS],
-                     (call *)bound);
-}
-
-static merit_status workspace(merit_context *ctx, const bench_call *bound, size_t *bytes)
-{
-    return merit_comm_fold_moments_workspace(ctx, bench_comm_of(ranks),
-                                             &((const call *)bound)->desc, bytes);
-}
-
-static merit_status run(merit_context *ctx, const bench_call *bound, void *scratch,
-                        size_t scratch_bytes, merit_stream stream)
-{
-    const call *const made = (const call *)bound;
-    return merit_comm_fold_moments(ctx, bench_comm_of(ranks), &made->desc, &made->io, scratch,
-                                   scratch_bytes, stream);
-}
-
-// Ranks ---------------------------------------------------------------------------------------------
-
-static merit_status call_as_rank(void *state, merit_context *ctx, merit_comm *comm)
-{
-    const bench_case *const c = state;
-    const int64_t records = c->point.v[AXIS_RECORDS];
-    merit_moments *const moments = calloc(2 * (size_t)records, sizeof *moments);
-    call made;
-    size_t bytes = 0;
-    merit_status status = make_call(records, moments, moments + records, &made);
-    if (status == MERIT_STATUS_OK) {
-        status = merit_comm_fold_moments_workspace(ctx, comm, &made.desc, &bytes);
-    }
-    void *const scratch = aligned_alloc(256, bytes + 256 - bytes % 256);
-    for (int64_t i = 0; i < records && moments != NULL; i++)
-        moments[i] = record_of(c->seed, merit_comm_rank(comm), i);
-    if (status == MERIT_STATUS_OK && moments != NULL && scratch != NULL) {
-        status = merit_comm_fold_moments(ctx, comm, &made.desc, &made.io, scratch, bytes, NULL);
-    }
-    free(moments);
-    free(scratch);
+    call *const made = (call *)bound;
+    const merit_status status = merit_comm_fold_moments_desc_init(&made->desc, sizeof made->desc);
+    made->desc.num_groups = GROUPS;
+    made->desc.num_sets = (int32_t)c->point.v[AXIS_RECORDS];
+    made->io = (merit_comm_fold_moments_io){sizeof made->io, buffers->array[LOCAL],
+                                            buffers->array[MOMENTS]};
     return status;
+}
+
+static void fill(const bench_rank *rank)
+{
+    merit_moments *const local = rank->arrays.array[LOCAL];
+    for (int64_t i = 0; i < rank->c->point.v[AXIS_RECORDS]; i++)
+        local[i] = record_of(rank->c->seed, rank->rank, i);
 }
 
 static bool setup(bench_case *c)
 {
-    const int64_t records = c->point.v[AXIS_RECORDS];
-    void *memory;
-    bench_add_input(c, (size_t)records * sizeof(merit_moments), &memory);
-    merit_moments *const local = memory;
-    bench_add_output(c, (size_t)records * sizeof(merit_moments));
-    for (int64_t i = 0; i < records; i++)
-        local[i] = record_of(c->seed, 0, i);
-    snprintf(c->data, sizeof c->data, "generated");
-    ranks = bench_start_ranks((int)c->point.v[AXIS_RANKS], call_as_rank, c, c->reason);
-    return ranks != NULL;
-}
-
-static void teardown(bench_case *c)
-{
-    (void)c;
-    bench_stop_ranks(ranks);
-    ranks = NULL;
+    const size_t bytes = (size_t)c->point.v[AXIS_RECORDS] * sizeof(merit_moments);
+    bench_add_input(c, bytes, NULL);
+    bench_add_output(c, bytes);
+    return bench_start_ranks(c, fill);
 }
 
 // Reference: the textbook, two passes over the ranks -----------------------------------------------
@@ -153,27 +101,12 @@ static bool check(const bench_case *c, const bench_buffers *results, bench_error
     return good;
 }
 
-static void peer(const bench_case *c, const bench_buffers *buffers, int num_threads)
-{
-    (void)c, (void)buffers, (void)num_threads;
-    bench_bare_allgather(ranks);
-}
-
 const bench_op bench_comm_fold_moments = {
     .name = "comm_fold_moments",
     .item = "record",
+    .dtype = "record",
     .model =
         "records of 40 bytes [ranks,S] of ranks that are threads, one all-gather; naive: the bare "
         "all-gather",
-    .axes = axes,
-    .sweeps = sweeps,
-    .cpu_only = true,
-    .work = work,
-    .setup = setup,
-    .bind = bind,
-    .workspace = workspace,
-    .run = run,
-    .check = check,
-    .peer = peer,
-    .teardown = teardown,
+    BENCH_OP_OF_RANKS,
 };

@@ -1,6 +1,10 @@
 // The stopping rule of merit_bench on a device whose clock is scripted, the roof that fits a bytes
 // model, and the reader of real data on files that are wrong.
 #include <criterion/criterion.h>
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +46,7 @@ static const bench_limits limits = {.warm_up = 0.01,
 
 Test(bench_sampler, a_steady_clock_stops_after_the_least_time)
 {
-    const bench_arm arm = {&scripted, no_calls, &next_expected, 0};
+    const bench_arm arm = {&scripted, no_calls, &next_expected, 0, false};
     bench_timing timing;
     bench_sample(&arm, 1, &limits, &timing);
     cr_expect(!timing.ambiguous && timing.seconds.median == 1e-3);
@@ -55,7 +59,7 @@ Test(bench_sampler, a_steady_clock_stops_after_the_least_time)
 // not within 2 s, and within 20 s.
 Test(bench_sampler, a_noisy_clock_is_ambiguous_at_the_limit)
 {
-    const bench_arm arm = {&scripted, no_calls, NULL, 0};
+    const bench_arm arm = {&scripted, no_calls, NULL, 0, false};
     bench_timing timing;
     noise = 1;
     bench_sample(&arm, 1, &limits, &timing);
@@ -85,7 +89,7 @@ Test(bench_sampler, short_calls_are_timed_in_rows)
 {
     bench_limits coarse = limits;
     coarse.sample_time = 0.016; // 16 calls of 1 ms
-    const bench_arm arm = {&scripted, no_calls, &next_expected, 0};
+    const bench_arm arm = {&scripted, no_calls, &next_expected, 0, false};
     bench_timing timing;
     bench_sample(&arm, 1, &coarse, &timing);
     cr_expect(timing.calls_per_sample == 16, "%d", (int)timing.calls_per_sample);
@@ -95,8 +99,8 @@ Test(bench_sampler, short_calls_are_timed_in_rows)
 Test(bench_sampler, arms_take_turns_and_keep_their_own_count)
 {
     int64_t next[2] = {0, 500};
-    const bench_arm arms[2] = {{&scripted, no_calls, &next[0], 0},
-                               {&scripted, no_calls, &next[1], 500}};
+    const bench_arm arms[2] = {{&scripted, no_calls, &next[0], 0, false},
+                               {&scripted, no_calls, &next[1], 500, false}};
     bench_timing timings[2];
     bench_sample(arms, 2, &limits, timings);
     const int64_t difference = timings[0].seconds.count - timings[1].seconds.count;
@@ -173,4 +177,43 @@ Test(bench_sampler, data_files_are_read_or_rejected_with_a_reason)
     remove(path);
     cr_expect(!read_file(&bytes, reason) && strstr(reason, "is not in the data folder") != NULL);
     rmdir(folder);
+}
+
+// Threads that yield to one another on one core ------------------------------------------------------
+
+static _Atomic bool has_stopped;
+
+static void *yield_until_stopped(void *state)
+{
+    while (!atomic_load(&has_stopped))
+        sched_yield();
+    return state;
+}
+
+static void yielding_calls(void *state, int64_t first, int64_t n)
+{
+    (void)state, (void)first, (void)n;
+    for (int i = 0; i < 4; i++)
+        sched_yield();
+}
+
+Test(bench_sampler, what_other_programs_took_is_counted_unless_threads_give_way)
+{
+    static const bench_device cpu = {.name = "cpu", .time = scripted_time};
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    cr_assert(sched_setaffinity(0, sizeof one, &one) == 0);
+    pthread_t other;
+    cr_assert(pthread_create(&other, NULL, yield_until_stopped, NULL) == 0);
+    bench_arm arm = {&cpu, yielding_calls, NULL, 0, false};
+    bench_timing timing;
+    bench_sample(&arm, 1, &limits, &timing);
+    cr_expect(timing.ambiguous && strcmp(timing.reason, bench_disturbed) == 0, "%s", timing.reason);
+    cr_expect(timing.preemptions > 1000, "%g per second", timing.preemptions);
+    arm.gives_way = true;
+    bench_sample(&arm, 1, &limits, &timing);
+    cr_expect(!timing.ambiguous && isnan(timing.preemptions), "%s", timing.reason);
+    atomic_store(&has_stopped, true);
+    pthread_join(other, NULL);
 }

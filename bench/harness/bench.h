@@ -92,6 +92,7 @@ struct bench_op {
     const bench_axis *axes; // ends with a NULL name
     const bench_sweep *sweeps; // ends with an empty first list
     bool cpu_only; // no rows on CUDA
+    bool gives_way; // threads of a call yield to one another
     bench_work (*work)(bench_point point);
 
     // Bytes of the arrays of a point, where they are more than what a call must move. NULL: as work says.
@@ -120,7 +121,7 @@ struct bench_op {
     void (*teardown)(bench_case *c);
 };
 
-// For setup: both return the number of the array. *host is memory of `bytes` to fill.
+// For setup: both return the number of the array. *host is memory of `bytes` to fill; host may be NULL.
 int bench_add_input(bench_case *c, size_t bytes, void **host);
 int bench_add_output(bench_case *c, size_t bytes);
 

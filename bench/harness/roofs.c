@@ -54,7 +54,7 @@ void bench_measure_roofs(const bench_device *device, int num_threads, double min
         if (bench_interrupted()) break;
         roof_state state = {mover,
                             {.to = to, .from = from, .bytes = bytes, .num_threads = num_threads}};
-        const bench_arm arm = {device, move_calls, &state, 0};
+        const bench_arm arm = {device, move_calls, &state, 0, false};
         bench_timing timing;
         bench_sample(&arm, 1, &limits, &timing);
         const double moved = (double)bytes * bytes_moved[mover->traffic];

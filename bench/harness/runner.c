@@ -265,8 +265,8 @@ static void time_bound(const point_run *run, const bound_variant *bound, bench_r
     const bench_limits limits = limits_of(run->session);
     bound_variant state = *bound;
     const bench_arm arms[2] = {
-        {device, cold_calls, &state, 0},
-        {device, peer_calls, &state, sets->count / 2}, // not the set that was just used
+        {device, cold_calls, &state, 0, row->op->gives_way},
+        {device, peer_calls, &state, sets->count / 2, row->op->gives_way}, // not the set just used
     };
     bench_timing timings[2];
     row->has_peer = row->op->peer != NULL && device == bench_device_host() && !cold_only;
@@ -280,7 +280,7 @@ static void time_bound(const point_run *run, const bound_variant *bound, bench_r
     row->cache_cold = touched * sets->count >= 4.0 * (double)device->cache_bytes;
     row->has_hot = sets->bytes <= device->cache_bytes / 2 && !cold_only;
     if (row->has_hot) {
-        const bench_arm hot = {device, hot_calls, &state, 0};
+        const bench_arm hot = {device, hot_calls, &state, 0, row->op->gives_way};
         bench_sample(&hot, 1, &limits, &row->hot);
     }
     if (device == bench_device_host() || cold_only) return;

@@ -90,7 +90,7 @@ static bool is_disturbed(const bench_arm *arm, const sampled_arm *s)
 {
     const double lost = (double)s->preemptions;
     const bool on_cpu = strcmp(arm->device->name, "cpu") == 0;
-    return on_cpu && lost > 50 * s->spent && lost > 0.25 * (double)s->count;
+    return on_cpu && !arm->gives_way && lost > 50 * s->spent && lost > 0.25 * (double)s->count;
 }
 
 static const char *reason_of(const bench_limits *limits, const sampled_arm *s, bool disturbed)
@@ -145,7 +145,7 @@ void bench_sample(const bench_arm *arms, int num_arms, const bench_limits *limit
         timings[a] = (bench_timing){
             .seconds = summary_of(&state[a]),
             .calls_per_sample = state[a].calls_per_sample,
-            .preemptions = (double)state[a].preemptions / state[a].spent,
+            .preemptions = arms[a].gives_way ? NAN : (double)state[a].preemptions / state[a].spent,
             .ambiguous = a == 0 && ambiguous,
             .reason = a == 0 && ambiguous ? reason_of(limits, &state[a], disturbed) : "",
         };

@@ -24,6 +24,7 @@ typedef struct bench_arm {
     bench_calls *calls;
     void *state;
     int64_t first_call; // number of its first call: arms that rotate buffers start apart
+    bool gives_way; // its threads yield to one another, which looks as if other programs ran
 } bench_arm;
 
 // The reason of a time on a CPU during which other programs ran on its cores: a median that all samples agree on
@@ -34,6 +35,7 @@ typedef struct bench_timing {
     bench_summary seconds; // of one call
     int64_t calls_per_sample;
     double preemptions; // per second of samples: how often another program got the core of a thread
+    // NaN: not known where threads give way
     bool ambiguous; // the time limit came before the precision, or the cores were not its own
     const char *reason; // why it is ambiguous, or ""
 } bench_timing;

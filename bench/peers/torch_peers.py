@@ -9,7 +9,7 @@ import torch_subset
 from torch_peer import without
 
 
-def comm_fold_moments(_axes, _device):
+def across_ranks(_axes, _device):
     yield from without("the ranks are threads of one process, torch.distributed has a process for each")
 
 
@@ -22,7 +22,9 @@ FAMILIES = {f.__name__: f for f in (
     torch_dominance.dominance_pairwise, torch_dominance.dominance_quantile_huber,
     torch_dominance.dominance_quantile_sort, torch_subset.dominance_subset, torch_subset.dominance_quantile_target,
     torch_policy.policy_logprob_forward, torch_policy.policy_logprob_backward, torch_policy.policy_loss,
-    torch_policy.policy_value_loss, torch_policy.policy_logprob_merge, torch_policy.policy_count, comm_fold_moments)}
+    torch_policy.policy_value_loss, torch_policy.policy_logprob_merge, torch_policy.policy_count)}
+FAMILIES.update(dict.fromkeys((
+    "comm_fold_moments",), across_ranks))
 
 
 def peers(op, axes, device):
