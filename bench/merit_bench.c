@@ -27,6 +27,9 @@ static const bench_op *const ops[] = {
     &bench_policy_value_loss,
     &bench_policy_count,
     &bench_comm_fold_moments,
+    &bench_comm_fold_sums,
+    &bench_comm_fold_stats,
+    &bench_comm_gather_rows,
     NULL,
 };
 
