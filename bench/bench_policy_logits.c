@@ -92,6 +92,22 @@ void logits_reference(const logits_shape *s, const void *logits, int64_t t, doub
     *entropy = log(sum) - moment / sum;
 }
 
+bool logits_check(const logits_shape *s, const void *logits, const int64_t *targets,
+                  const float *logprob, const float *entropy, bench_error *error)
+{
+    bool good = true;
+    for (int64_t t = 0; t < s->tokens; t++) {
+        double lse, expected;
+        logits_reference(s, logits, t, &lse, &expected);
+        const double x = logits_at(s, logits, t * s->vocab + targets[t]);
+        good &= bench_check_f32(error, t, logprob[t], x - lse, 0.5, 1.5e-6 + 1.4e-8 * 40);
+        if (entropy != NULL) {
+            good &= bench_check_f32(error, t, entropy[t], expected, 0, 3e-6 * (1 + expected));
+        }
+    }
+    return good;
+}
+
 void logits_naive(const logits_shape *s, const void *logits, int64_t t, float *lse, float *entropy)
 {
     const int64_t first = t * s->vocab;

@@ -1,8 +1,8 @@
-// What the two points of policy_logprob share: logits, targets, and their reference in double.
+// What the benches of policy_logprob and comm_policy_logprob share: logits, targets, and their reference in double.
 #ifndef MERIT_BENCH_POLICY_LOGITS_H
 #define MERIT_BENCH_POLICY_LOGITS_H
 
-#include "bench.h"
+#include "accuracy.h"
 
 enum { LOGITS_BF16 = 1, LOGITS_F32, LOGITS_F16 };
 
@@ -28,7 +28,11 @@ float logits_at(const logits_shape *s, const void *logits, int64_t i);
 void logits_reference(const logits_shape *s, const void *logits, int64_t t, double *lse,
                       double *entropy);
 
-// The same by expf: what the peers do.
+// Log-probabilities and, unless NULL, entropies of all rows against it, within the bounds of the header.
+bool logits_check(const logits_shape *s, const void *logits, const int64_t *targets,
+                  const float *logprob, const float *entropy, bench_error *error);
+
+// The reference by expf: what the peers do.
 void logits_naive(const logits_shape *s, const void *logits, int64_t t, float *lse, float *entropy);
 
 #endif

@@ -120,26 +120,12 @@ static merit_status run(merit_context *ctx, const bench_call *bound, void *scrat
 
 // Reference and peer ------------------------------------------------------------------------------
 
-// The bounds of the header.
 static bool check(const bench_case *c, const bench_buffers *results, bench_error *error)
 {
     const logits_shape s = shape_of(c);
-    const void *const logits = c->arrays[LOGITS].host;
-    const int64_t *const targets = c->arrays[TARGETS].host;
-    const float *const logprob = results->array[OUT_LOGPROB];
-    const float *const entropy =
-        c->point.v[AXIS_RESULTS] == ENTROPY ? results->array[OUT_ENTROPY] : NULL;
-    bool good = true;
-    for (int64_t t = 0; t < s.tokens; t++) {
-        double lse, expected;
-        logits_reference(&s, logits, t, &lse, &expected);
-        const double x = logits_at(&s, logits, t * s.vocab + targets[t]);
-        good &= bench_check_f32(error, t, logprob[t], x - lse, 0.5, 1.5e-6 + 1.4e-8 * 40);
-        if (entropy != NULL) {
-            good &= bench_check_f32(error, t, entropy[t], expected, 0, 3e-6 * (1 + expected));
-        }
-    }
-    return good;
+    return logits_check(
+        &s, c->arrays[LOGITS].host, c->arrays[TARGETS].host, results->array[OUT_LOGPROB],
+        c->point.v[AXIS_RESULTS] == ENTROPY ? results->array[OUT_ENTROPY] : NULL, error);
 }
 
 typedef struct peer_state {

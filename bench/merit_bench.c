@@ -30,6 +30,9 @@ static const bench_op *const ops[] = {
     &bench_comm_fold_sums,
     &bench_comm_fold_stats,
     &bench_comm_gather_rows,
+    &bench_comm_policy_logprob,
+    &bench_comm_score,
+    &bench_comm_score_gradients,
     NULL,
 };
 

@@ -24,7 +24,8 @@ FAMILIES = {f.__name__: f for f in (
     torch_policy.policy_logprob_forward, torch_policy.policy_logprob_backward, torch_policy.policy_loss,
     torch_policy.policy_value_loss, torch_policy.policy_logprob_merge, torch_policy.policy_count)}
 FAMILIES.update(dict.fromkeys((
-    "comm_fold_moments", "comm_fold_sums", "comm_fold_stats", "comm_gather_rows"), across_ranks))
+    "comm_fold_moments", "comm_fold_sums", "comm_fold_stats", "comm_gather_rows", "comm_policy_logprob", "comm_score",
+    "comm_score_gradients"), across_ranks))
 
 
 def peers(op, axes, device):
