@@ -37,8 +37,9 @@ static const bench_axis axes[] = {
 
 static const bench_sweep sweeps[] = {
     {{{2}, {POLICY}, {1}}, BENCH_QUICK},
-    {{{4}, {POLICY, BIN}, {64}}, 0},
-    {{{2, 8, 16}, {POLICY, VALUE, PAIR, BIN, LIST, ORDINAL}, {2, 64}}, BENCH_FULL},
+    {{{2}, {POLICY}, {64}}, 0},
+    {{{2}, {VALUE, PAIR, BIN, LIST, ORDINAL}, {1, 64}}, BENCH_FULL},
+    {{{4, 16}, {POLICY, BIN}, {64}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

@@ -18,7 +18,8 @@ static const bench_axis axes[] = {
 
 static const bench_sweep sweeps[] = {
     {{{2}, {64}, {SHARD}}, BENCH_QUICK},
-    {{{2}, {256}, {SHARD, SEGMENT}}, 0},
+    {{{2}, {256}, {SEGMENT}}, 0},
+    {{{2}, {256}, {SHARD}}, BENCH_FULL},
     {{{4, 16}, {64, 512}, {SHARD, SEGMENT}}, BENCH_FULL},
     {{{0}}, 0},
 };

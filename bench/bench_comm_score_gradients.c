@@ -13,8 +13,8 @@ static const bench_axis axes[] = {{"ranks", NULL}, {"hidden", NULL}, {"heads", N
 
 static const bench_sweep sweeps[] = {
     {{{2}, {256}, {1}}, BENCH_QUICK},
-    {{{2, 4}, {4096}, {1}}, 0},
-    {{{8, 16}, {256, 8192}, {1, 8}}, BENCH_FULL},
+    {{{2}, {4096}, {1}}, 0},
+    {{{4, 8, 16}, {256, 8192}, {1, 8}}, BENCH_FULL},
     {{{0}}, 0},
 };
 

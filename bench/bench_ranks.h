@@ -58,9 +58,9 @@ double bench_sum_of_tiles(const bench_case *c, int array, int64_t entries, int64
     }
 
 // What all these operations are made of, in bench_op.
-#define BENCH_OP_OF_RANKS                                                              \
-    .axes = axes, .sweeps = sweeps, .cpu_only = true, .gives_way = true, .work = work, \
-    .setup = setup, .bind = bind, .workspace = workspace, .run = run, .check = check,  \
+#define BENCH_OP_OF_RANKS                                                               \
+    .axes = axes, .sweeps = sweeps, .across_ranks = true, .work = work, .setup = setup, \
+    .bind = bind, .workspace = workspace, .run = run, .check = check,                   \
     .peer = bench_bare_allgather, .teardown = bench_stop_ranks
 
 #endif

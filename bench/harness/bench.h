@@ -91,8 +91,8 @@ struct bench_op {
     const char *dtype; // of the largest input where no axis "dtype" says it; NULL: f32
     const bench_axis *axes; // ends with a NULL name
     const bench_sweep *sweeps; // ends with an empty first list
-    bool cpu_only; // no rows on CUDA
-    bool gives_way; // threads of a call yield to one another
+    bool
+        across_ranks; // ranks are CPU threads that yield to one another: no rows on CUDA, each calls on one thread
     bench_work (*work)(bench_point point);
 
     // Bytes of the arrays of a point, where they are more than what a call must move. NULL: as work says.

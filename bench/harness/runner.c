@@ -234,7 +234,7 @@ static bool check_point(point_run *run, char reason[BENCH_TEXT])
     const bool large = bench_set_bytes(&run->c) > LARGE_BYTES;
     for (int b = 0; b < here->count; b++) {
         const bool on_cpu = b < here->num_cpu;
-        if (run->c.point.op->cpu_only && !on_cpu) continue;
+        if (run->c.point.op->across_ranks && !on_cpu) continue;
         int threads[3] = {1};
         const int count = on_cpu ? check_threads(run, b, threads) : 1;
         for (int t = 0; t < count; t++) {
@@ -265,8 +265,9 @@ static void time_bound(const point_run *run, const bound_variant *bound, bench_r
     const bench_limits limits = limits_of(run->session);
     bound_variant state = *bound;
     const bench_arm arms[2] = {
-        {device, cold_calls, &state, 0, row->op->gives_way},
-        {device, peer_calls, &state, sets->count / 2, row->op->gives_way}, // not the set just used
+        {device, cold_calls, &state, 0, row->op->across_ranks},
+        {device, peer_calls, &state, sets->count / 2,
+         row->op->across_ranks}, // not the set just used
     };
     bench_timing timings[2];
     row->has_peer = row->op->peer != NULL && device == bench_device_host() && !cold_only;
@@ -280,7 +281,7 @@ static void time_bound(const point_run *run, const bound_variant *bound, bench_r
     row->cache_cold = touched * sets->count >= 4.0 * (double)device->cache_bytes;
     row->has_hot = sets->bytes <= device->cache_bytes / 2 && !cold_only;
     if (row->has_hot) {
-        const bench_arm hot = {device, hot_calls, &state, 0, row->op->gives_way};
+        const bench_arm hot = {device, hot_calls, &state, 0, row->op->across_ranks};
         bench_sample(&hot, 1, &limits, &row->hot);
     }
     if (device == bench_device_host() || cold_only) return;
@@ -334,7 +335,7 @@ static bool time_variant(point_run *run, const bench_variant *variant)
 static bool time_backend(point_run *run, const char *backend, int num_threads)
 {
     const bool cuda = strcmp(backend, "cuda") == 0;
-    const bool elsewhere = cuda && run->c.point.op->cpu_only;
+    const bool elsewhere = cuda && run->c.point.op->across_ranks;
     const bench_variant *const variant = bench_variant_of(backend, num_threads);
     if (variant != NULL && !elsewhere) return time_variant(run, variant);
     bench_row row = run->row;
@@ -351,12 +352,13 @@ static bool time_point(point_run *run)
 {
     const bench_options *const options = run->session->options;
     const bench_backends *const wanted = &options->backends;
+    const bool across_ranks = run->c.point.op->across_ranks;
     bool good = true;
     for (int b = 0; b < wanted->count; b++) {
-        const bool cuda = strcmp(wanted->name[b], "cuda") == 0;
-        good &= time_backend(run, wanted->name[b], cuda ? 1 : options->num_threads);
+        const bool one = across_ranks || strcmp(wanted->name[b], "cuda") == 0;
+        good &= time_backend(run, wanted->name[b], one ? 1 : options->num_threads);
     }
-    for (int s = 0; s < options->num_sweep && wanted->num_cpu > 0; s++) {
+    for (int s = 0; s < options->num_sweep && wanted->num_cpu > 0 && !across_ranks; s++) {
         for (int b = 0; b < wanted->count; b++) {
             const bool cuda = strcmp(wanted->name[b], "cuda") == 0;
             if (!cuda) good &= time_backend(run, wanted->name[b], options->sweep[s]);
