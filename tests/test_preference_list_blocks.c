@@ -7,7 +7,7 @@
 
 #include "list_random.h"
 
-enum { GROUPS = 53 }; // no multiple of a block
+enum { GROUPS = 53, LONGEST = 65 }; // no multiple of a block; one more item than it takes
 
 // A permutation of 0 .. n - 1.
 static void shuffle(tk_random *random, int32_t *ranks, int n)
@@ -20,9 +20,10 @@ static void shuffle(tk_random *random, int32_t *ranks, int n)
 }
 
 typedef struct lists {
-    float scores[GROUPS * 33], weights[GROUPS * 33], weight[GROUPS];
-    int32_t ranks[GROUPS * 33], targets[GROUPS];
-    int8_t signs[GROUPS * 33];
+    float scores[GROUPS * LONGEST], weights[GROUPS * LONGEST], weight[GROUPS];
+    float labels[GROUPS * LONGEST];
+    int32_t ranks[GROUPS * LONGEST], targets[GROUPS];
+    int8_t signs[GROUPS * LONGEST];
 } lists;
 
 // Most groups are ordinary; the others have each a thing that a block does not take.
@@ -34,6 +35,7 @@ static lists *make_lists(int n)
         l->scores[i] = (float)(3 * tk_normal(&random));
         l->weights[i] = tk_chance(&random, 0.5) ? 0 : (float)tk_uniform(&random);
         l->signs[i] = (int8_t)(tk_below(&random, 3) - 1);
+        l->labels[i] = (float)tk_below(&random, 4);
     }
     for (int g = 0; g < GROUPS; g++) {
         float *const s = l->scores + g * n;
@@ -58,6 +60,9 @@ static lists *make_lists(int n)
         case 28: memset(l->signs + g * n, 0, (size_t)n); break;
         case 30: memset(l->signs + g * n, 1, (size_t)n); break;
         case 32: memset(l->signs + g * n, -1, (size_t)n); break;
+        case 34: l->labels[g * n] = NAN; break;
+        case 36: memset(l->labels + g * n, 0, (size_t)n * sizeof(float)); break;
+        case 38: l->labels[g * n] = INFINITY, l->labels[g * n + 1] = -INFINITY; break;
         case 40: s[0] = 1e4f, s[1] = -1e4f; break;
         default: break;
         }
@@ -75,6 +80,7 @@ static list_case case_of(const lists *l, const char *preset, int first, int grou
     switch (c.d.mode) {
     case MERIT_LIST_MODE_PLACKETT_LUCE: c.io.ranks = l->ranks + first * n; break;
     case MERIT_LIST_MODE_ANCHORED: c.io.signs = l->signs + first * n; break;
+    case MERIT_LIST_MODE_ALL_PAIRS: c.io.labels = l->labels + first * n; break;
     default:
         c.io.weights = by_weight ? l->weights + first * n : NULL;
         c.io.target_index = by_weight ? NULL : l->targets + first;
@@ -98,6 +104,9 @@ static void set_variant(list_case *c, int variant)
     if (variant & 8) c->d.score_stride = 2;
     if (variant & 16) c->d.center = MERIT_LIST_CENTER_MEAN + (c->d.mode & 1);
     if (variant & 16 && c->d.mode == MERIT_LIST_MODE_CROSS_ENTROPY) c->d.smoothing = 0.125f;
+    if (c->d.mode == MERIT_LIST_MODE_ALL_PAIRS && variant & 1) c->d.link = MERIT_LINK_HINGE;
+    if (c->d.mode == MERIT_LIST_MODE_ALL_PAIRS && variant & 4) c->d.link = MERIT_LINK_EXPONENTIAL;
+    if (c->d.mode == MERIT_LIST_MODE_ALL_PAIRS && variant & 1) c->d.margin = 0.5f;
     if (variant & 32) c->outputs |= PL_METRICS | PL_LSE | PL_LOSS;
 }
 
@@ -109,6 +118,8 @@ static void add_metrics(merit_preference_list_metrics *all,
     all->top1_strict += one->top1_strict, all->top1_tie += one->top1_tie;
     all->one_to_many_strict += one->one_to_many_strict;
     all->one_to_many_tie += one->one_to_many_tie;
+    all->concordant += one->concordant, all->discordant += one->discordant;
+    all->tied += one->tied;
     all->sum_reciprocal_rank += one->sum_reciprocal_rank;
 }
 
@@ -137,7 +148,8 @@ static void expect_each_alone(tk_fixture *tk, const lists *l, const char *preset
     }
     tk_expect_bits(all.diagnostics.count, counted, MERIT_NUM_COUNTERS, 8);
     if (has_metrics) {
-        tk_expect_bits(&all.metrics, &sum, 1, offsetof(merit_preference_list_metrics, concordant));
+        tk_expect_bits(&all.metrics, &sum, 1,
+                       offsetof(merit_preference_list_metrics, sum_reciprocal_rank));
         tk_expect_close(&all.metrics.sum_reciprocal_rank, &sum.sum_reciprocal_rank, 1, 0, 1e-14);
     }
     list_free(&all);
@@ -145,14 +157,14 @@ static void expect_each_alone(tk_fixture *tk, const lists *l, const char *preset
 
 TK_TEST(preference_list, short_lists_side_by_side_have_the_bits_of_each_alone)
 {
-    static const int sizes[] = {2, 3, 5, 8, 31, 32, 33};
+    static const int sizes[] = {2, 3, 5, 8, 31, 33, 63, 64, LONGEST};
     static const char *const presets[] = {"yojo", "op_gfn",       "plackett_luce", "real",
-                                          "pacs", "real.product", "real.bce"};
+                                          "pacs", "real.product", "real.bce",      "instruct_gpt"};
     static const int variants[] = {0, 32 + 3, 16 + 5, 48 + 9};
-    for (int k = 0; k < 7 * 7 * 4; k++) {
-        const int n = sizes[k % 7], variant = variants[k / 49];
+    for (int k = 0; k < 9 * 8 * 4; k++) {
+        const int n = sizes[k % 9], variant = variants[k / 72];
         if (k % (tk->kind == TK_SIMT ? 11 : 2) != 0) continue; // some of all: each is many calls
-        const char *const preset = presets[k / 7 % 7];
+        const char *const preset = presets[k / 9 % 8];
         tk_case("%s of %d, variant %d", preset, n, variant);
         lists *const l = make_lists(n);
         expect_each_alone(tk, l, preset, n, variant);
@@ -165,7 +177,7 @@ static void rank_members(list_random *l, const uint8_t *mask)
 {
     tk_random random = {.state = 5};
     for (int64_t n = 0; n < l->N; n++) {
-        int32_t order[40];
+        int32_t order[LONGEST];
         int members = 0;
         for (int64_t i = l->offsets[n]; i < l->offsets[n + 1]; i++) {
             members += mask == NULL || mask[i] != 0;
@@ -204,14 +216,17 @@ TK_TEST(preference_list, ragged_and_masked_lists_side_by_side_have_the_bits_of_i
 {
     enum { N = 217 };
     static const char *const presets[] = {"yojo", "op_gfn",       "plackett_luce", "real",
-                                          "pacs", "real.product", "real.bce"};
-    static const int64_t uniform[] = {0, 2, 3, 8, 32};
+                                          "pacs", "real.product", "real.bce",      "instruct_gpt"};
+    static const int64_t uniform[] = {0, 2, 3, 8, 47};
     static const int variants[] = {0,       64,          64 + 32 + 3, 16 + 1,
                                    64 + 16, 64 + 48 + 9, 32 + 5,      128 + 64};
     for (int j = 0; j < 5; j++) {
         int64_t sizes[N];
         for (int n = 0; n < N; n++) {
-            sizes[n] = uniform[j] > 0 ? uniform[j] : (n * 7) % 13 + (n % 29 == 3 ? 20 : 0);
+            sizes[n] = uniform[j] > 0 ? uniform[j]
+                                      : (n * 7) % 13 + (n % 29 == 3   ? 20
+                                                        : n % 31 == 5 ? 50
+                                                                      : 0);
         }
         list_random l = list_random_make(sizes, N, 80 + (uint64_t)j);
         for (int64_t i = 0; i < l.R; i++) {
@@ -220,10 +235,10 @@ TK_TEST(preference_list, ragged_and_masked_lists_side_by_side_have_the_bits_of_i
         }
         l.scores[l.R / 2] = NAN, l.scores[l.R / 3] = -INFINITY, l.scores[l.R / 5] = 3e38f;
         l.group_weight[3] = 0, l.group_weight[4] = -1;
-        for (int k = 0; k < 7 * 8; k++) {
+        for (int k = 0; k < 8 * 8; k++) {
             if (k % (tk->kind == TK_SIMT ? 9 : TK_RARER) != 0) continue;
-            tk_case("%s, size %d, variant %d", presets[k % 7], (int)uniform[j], variants[k / 7]);
-            expect_as_indexed(tk, &l, presets[k % 7], uniform[j], variants[k / 7]);
+            tk_case("%s, size %d, variant %d", presets[k % 8], (int)uniform[j], variants[k / 8]);
+            expect_as_indexed(tk, &l, presets[k % 8], uniform[j], variants[k / 8]);
         }
         list_random_free(&l);
     }

@@ -1,12 +1,12 @@
 // preference_list, CPU: sixteen short groups side by side, by loops that the compiler turns into vectors.
-// For groups of 2 to 32 scores, ragged, masked or not, in every mode but ALL_PAIRS. Groups are taken one by
+// For groups of 2 to 64 scores, ragged, masked or not. Groups are taken one by
 // one into the block of their size; a member that is not there has no weight in any sum. Groups with an
 // infinite or NaN score, without content, with ranks that are not 0, 1, ... in some order, or with a weight
 // that is not positive go through the general path.
 #ifndef MERIT_PREFERENCE_LIST_BLOCK_CPU_H
 #define MERIT_PREFERENCE_LIST_BLOCK_CPU_H
 
-#include "preference_list_block_modes_cpu.h"
+#include "preference_list_block_pairs_cpu.h"
 
 // Whether the options of a call suit blocks.
 static int list_block_suits(const merit_preference_list_args *a)
@@ -16,15 +16,15 @@ static int list_block_suits(const merit_preference_list_args *a)
     const int layout =
         g->group_size == 0 || (g->group_size >= 2 && g->group_size <= LIST_BLOCK_SIZE &&
                                g->group_stride == g->group_size);
-    return layout && g->index == NULL && d->mode != MERIT_LIST_MODE_ALL_PAIRS && d->top_k == 0;
+    return layout && g->index == NULL && d->top_k == 0;
 }
 
-// Groups share a block with others of about their size: pairs, up to 4, 8, 16, 32.
-enum { LIST_BLOCKS = 5 };
+// Groups share a block with others of about their size: pairs, up to 4, 8, 16, 32, 64.
+enum { LIST_BLOCKS = 6 };
 
 static int list_block_of(int size, int is_pair)
 {
-    return is_pair ? 0 : size <= 4 ? 1 : size <= 8 ? 2 : size <= 16 ? 3 : 4;
+    return is_pair ? 0 : size <= 4 ? 1 : size <= 8 ? 2 : size <= 16 ? 3 : size <= 32 ? 4 : 5;
 }
 
 // Reading -------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ BLOCK_INLINE int block_row(const list_block *b, int i, int l, int all)
 BLOCK_INLINE int block_read_ranks(const int32_t *ranks, int size, int members, int l, int all,
                                   list_block *b)
 {
-    uint32_t seen = 0;
+    uint64_t seen = 0;
     int absent = members;
     for (int i = 0; i < size; i++) {
         if (!all) b->q[i][l] = i < members ? 1.0 : 0.0;
@@ -59,9 +59,9 @@ BLOCK_INLINE int block_read_ranks(const int32_t *ranks, int size, int members, i
         const int good = ranks[i] >= 0 && ranks[i] < members;
         b->place[i][l] = good ? ranks[i] : 0;
         b->kind[i][l] = ranks[i] == 0 ? 1.0 : -1.0;
-        seen |= (uint32_t)good << (ranks[i] & 31);
+        seen |= (uint64_t)good << (ranks[i] & 63);
     }
-    return seen == 0xffffffffu >> (32 - members);
+    return seen == ~(uint64_t)0 >> (64 - members);
 }
 
 BLOCK_INLINE int block_read_target(int32_t target, int size, int l, int all, list_block *b)
@@ -111,6 +111,23 @@ BLOCK_INLINE int block_read_signs(const merit_preference_list_desc *d, const int
     return good && (both ? positives > 0 && negatives > 0 : positives + negatives > 0);
 }
 
+BLOCK_INLINE int block_read_labels(const float *labels, int size, int l, int all, list_block *b)
+{
+    float best = -m_inf32(), worst = m_inf32();
+    int good = 1;
+    for (int i = 0; i < size; i++) {
+        const float label = block_is_in(b, i, l, all) ? labels[i] : m_nan32();
+        good &= !m_is_nan32(label) || !block_is_in(b, i, l, all);
+        best = label > best ? label : best;
+        worst = label < worst ? label : worst;
+        b->q[i][l] = (double)label;
+    }
+    for (int i = 0; i < size; i++) {
+        b->kind[i][l] = !block_is_in(b, i, l, all) ? 0.0 : b->q[i][l] == (double)best ? 1.0 : -1.0;
+    }
+    return good && best > worst;
+}
+
 BLOCK_INLINE int block_read_mode(const merit_preference_list_args *a, int64_t group, int members,
                                  int l, int all, list_block *b)
 {
@@ -121,6 +138,7 @@ BLOCK_INLINE int block_read_mode(const merit_preference_list_args *a, int64_t gr
     case MERIT_LIST_MODE_PLACKETT_LUCE:
         if (a->d.inner == MERIT_LIST_INNER_MEAN) b->terms[l] = (double)members;
         return block_read_ranks(a->io.ranks + row, size, members, l, all, b);
+    case MERIT_LIST_MODE_ALL_PAIRS: return block_read_labels(a->io.labels + row, size, l, all, b);
     case MERIT_LIST_MODE_ANCHORED:
         return block_read_signs(&a->d, a->io.signs + row, size, l, all, b);
     default:
@@ -287,7 +305,12 @@ BLOCK_INLINE void block_find_extremes(int size, list_block *b)
 BLOCK_INLINE void block_record(const merit_preference_list_args *a, const list_block *b)
 {
     for (int l = 0; l < b->count; l++) {
-        const merit_list_outcome outcome = {.above = (int64_t)b->above[l]};
+        merit_list_outcome outcome = {.above = (int64_t)b->above[l]};
+        if (a->d.mode == MERIT_LIST_MODE_ALL_PAIRS) {
+            outcome.concordant = b->concordant[l];
+            outcome.discordant = b->discordant[l];
+            outcome.tied = b->tied[l];
+        }
         merit_list_group g = {.group = b->group[l],
                               .fate = MERIT_LIST_PRESENT,
                               .weight = b->weight[l],
@@ -359,6 +382,8 @@ BLOCK_INLINE void list_run_block(const merit_preference_list_args *a, int32_t dt
     if (a->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE) {
         block_order(size, b);
         block_plackett_luce(a, size, b);
+    } else if (a->d.mode == MERIT_LIST_MODE_ALL_PAIRS) {
+        block_all_pairs(a, size, b);
     } else if (!anchored) {
         block_cross_entropy(a, size, is_pair, b);
     } else if (a->d.anchored == MERIT_ANCHORED_POINTWISE) {

@@ -6,7 +6,7 @@
 #include "preference_list.h"
 #include "preference_words_cpu.h"
 
-enum { LIST_BLOCK = PREFERENCE_WORDS, LIST_BLOCK_SIZE = 32 };
+enum { LIST_BLOCK = PREFERENCE_WORDS, LIST_BLOCK_SIZE = 64, LIST_CHUNK = 32 };
 
 #define BLOCK_INLINE static inline __attribute__((always_inline))
 
@@ -14,8 +14,8 @@ typedef double list_row[LIST_BLOCK]; // a value of each group
 
 typedef struct list_block {
     list_row x[LIST_BLOCK_SIZE]; // by item; PLACKETT_LUCE: by rank, once centered
-    list_row
-        q[LIST_BLOCK_SIZE]; // CROSS_ENTROPY: weights, then shares; PLACKETT_LUCE: 1 for a stage
+    list_row q
+        [LIST_BLOCK_SIZE]; // CROSS_ENTROPY: weights, then shares; PLACKETT_LUCE: 1 for a stage; labels
     list_row slope[LIST_BLOCK_SIZE]; // as x
     list_row max[LIST_BLOCK_SIZE]; // of running sums; scratch
     list_row sum[LIST_BLOCK_SIZE];
@@ -25,6 +25,7 @@ typedef struct list_block {
     list_row kind[LIST_BLOCK_SIZE]; // 1 positive, -1 negative, 0 neither
     list_row weight, members, mean, loss, terms;
     list_row best_positive, worst_positive, best_negative, above;
+    int32_t concordant[LIST_BLOCK], discordant[LIST_BLOCK], tied[LIST_BLOCK]; // ALL_PAIRS
     int64_t group[LIST_BLOCK], begin[LIST_BLOCK]; // the group and its first row
     int32_t length[LIST_BLOCK]; // its items, members or not
     int32_t count; // groups taken
@@ -36,6 +37,7 @@ typedef struct list_block {
 BLOCK_INLINE double block_absent(const merit_preference_list_args *a)
 {
     if (a->d.mode == MERIT_LIST_MODE_ANCHORED) return 0.0; // its sign is 0
+    if (a->d.mode == MERIT_LIST_MODE_ALL_PAIRS) return 0.0; // its label is NaN
     return a->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE ? -0x1p1020 : -m_inf64();
 }
 
@@ -241,15 +243,42 @@ BLOCK_INLINE void block_keep_stages(int size, list_block *b, list_row *rows)
     }
 }
 
+// list_run_back and list_run_forth: a chunk of ranks by doubling, then all of it with the chunk before.
+BLOCK_INLINE void block_run_back(int size, list_block *b)
+{
+    for (int start = (size - 1) / LIST_CHUNK * LIST_CHUNK; start >= 0; start -= LIST_CHUNK) {
+        const int end = size - start < LIST_CHUNK ? size : start + LIST_CHUNK;
+        for (int distance = 1; distance < end - start; distance *= 2) {
+            for (int p = start; p + distance < end; p++) {
+                block_merge(b, p, p + distance);
+            }
+        }
+        for (int p = start; p < end && end < size; p++) {
+            block_merge(b, p, end);
+        }
+    }
+}
+
+BLOCK_INLINE void block_run_forth(int size, list_block *b)
+{
+    for (int start = 0; start < size; start += LIST_CHUNK) {
+        const int end = size - start < LIST_CHUNK ? size : start + LIST_CHUNK;
+        for (int distance = 1; distance < end - start; distance *= 2) {
+            for (int p = end - 1; p >= start + distance; p--) {
+                block_merge(b, p, p - distance);
+            }
+        }
+        for (int p = start; p < end && start > 0; p++) {
+            block_merge(b, p, start - 1);
+        }
+    }
+}
+
 // list_plackett_luce: the ranks are positions, each a stage of its own.
 BLOCK_INLINE void block_plackett_luce(const merit_preference_list_args *a, int size, list_block *b)
 {
     block_begin_running(size, b, b->x, 1.0);
-    for (int distance = 1; distance < size; distance *= 2) {
-        for (int p = 0; p + distance < size; p++) {
-            block_merge(b, p, p + distance);
-        }
-    }
+    block_run_back(size, b);
     block_log(size, b); // over the risk set of p
     for (int p = 0; p < size; p++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
@@ -262,11 +291,7 @@ BLOCK_INLINE void block_plackett_luce(const merit_preference_list_args *a, int s
     block_sum(size, b->sum, b->loss);
     if (a->io.grad_scores == NULL) return;
     block_begin_running(size, b, b->slope, -1.0);
-    for (int distance = 1; distance < size; distance *= 2) {
-        for (int p = size - 1; p >= distance; p--) {
-            block_merge(b, p, p - distance);
-        }
-    }
+    block_run_forth(size, b);
     block_log(size, b); // of the stages up to p
     for (int p = 0; p < size; p++) {
         for (int l = 0; l < LIST_BLOCK; l++) {
