@@ -49,17 +49,18 @@ WIDE_INLINE wide_d dense_divisor(int32_t eps_rule, double eps, wide_d s)
 
 // Groups side by side -----------------------------------------------------------------------------
 
+// Four members at a time; the last four again where fewer are left.
 WIDE_INLINE void dense_read(const float *rewards, int64_t stride, int size, wide_d *x)
 {
-    int m = 0;
-    for (; m + 4 <= size; m += 4) {
+    for (int next = 0; next < size && size >= 4; next += 4) {
+        const int m = next + 4 <= size ? next : size - 4;
         wide_f v[4];
         wide_load_columns(rewards + m, stride, v);
         for (int j = 0; j < 4; j++) {
             x[m + j] = wide_widen(v[j]);
         }
     }
-    for (; m < size; m++) {
+    for (int m = 0; m < size && size < 4; m++) {
         for (int l = 0; l < WIDE_WIDTH; l++) {
             x[m][l] = (double)rewards[l * stride + m];
         }
@@ -68,15 +69,15 @@ WIDE_INLINE void dense_read(const float *rewards, int64_t stride, int size, wide
 
 WIDE_INLINE void dense_write(float *advantages, int64_t stride, int size, const wide_d *a)
 {
-    int m = 0;
-    for (; m + 4 <= size; m += 4) {
+    for (int next = 0; next < size && size >= 4; next += 4) {
+        const int m = next + 4 <= size ? next : size - 4;
         wide_f v[4];
         for (int j = 0; j < 4; j++) {
             v[j] = wide_round(a[m + j]);
         }
         wide_store_columns(advantages + m, stride, v);
     }
-    for (; m < size; m++) {
+    for (int m = 0; m < size && size < 4; m++) {
         for (int l = 0; l < WIDE_WIDTH; l++) {
             advantages[l * stride + m] = (float)a[m][l];
         }
@@ -342,6 +343,8 @@ typedef void dense_runner(const merit_advantage_group_args *a, int64_t first, in
 #define DENSE_RUNNERS(name, center, scale)                                                         \
     DENSE_RUNNER(name##_4, 4, 4, center, scale, 0, 0)                                              \
     DENSE_RUNNER(name##_8, 8, 8, center, scale, 0, 0)                                              \
+    DENSE_RUNNER(name##_10, 10, 10, center, scale, 0, 0)                                           \
+    DENSE_RUNNER(name##_12, 12, 12, center, scale, 0, 0)                                           \
     DENSE_RUNNER(name##_16, 16, 16, center, scale, 0, 0)                                           \
     DENSE_RUNNER(name##_32, 32, 32, center, scale, 0, 0)                                           \
     DENSE_RUNNER(name##_64, 64, 64, center, scale, 0, 0)                                           \
@@ -359,6 +362,8 @@ DENSE_RUNNER(dense_run_any, (int)a->d.groups.group_size, a->d.groups.group_strid
     switch (is_dense ? a->d.groups.group_size : 0) { \
     case 4: return name##_4;                         \
     case 8: return name##_8;                         \
+    case 10: return name##_10;                       \
+    case 12: return name##_12;                       \
     case 16: return name##_16;                       \
     case 32: return name##_32;                       \
     case 64: return name##_64;                       \

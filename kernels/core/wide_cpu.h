@@ -224,28 +224,57 @@ WIDE_INLINE wide_d wide_sum32(const wide_d *x, wide_d from, int squares)
     return wide_sum16(x, from, squares) + wide_sum16(x + 16, from, squares);
 }
 
+WIDE_INLINE wide_d wide_sum64(const wide_d *x, wide_d from, int squares)
+{
+    return wide_sum32(x, from, squares) + wide_sum32(x + 32, from, squares);
+}
+
+WIDE_INLINE wide_d wide_sum128(const wide_d *x, wide_d from, int squares)
+{
+    return wide_sum64(x, from, squares) + wide_sum64(x + 64, from, squares);
+}
+
+// Of other sizes: the complete subtrees of the bits of `size`, the largest first, fold from the last.
+__attribute__((unused, noinline)) static void
+wide_sum_subtrees(const wide_d *x, int size, const wide_d *from, int squares, wide_d *sum)
+{
+    const wide_d *const end = x + size;
+    wide_d total = {0.0};
+    int folded = 0;
+#define WIDE_SUBTREE(width, subtree)                               \
+    if (size & (width)) {                                          \
+        folded += (width);                                         \
+        const wide_d part = subtree(end - folded, *from, squares); \
+        total = folded == (width) ? part : part + total;           \
+    }
+    WIDE_SUBTREE(1, wide_term)
+    WIDE_SUBTREE(2, wide_sum2)
+    WIDE_SUBTREE(4, wide_sum4)
+    WIDE_SUBTREE(8, wide_sum8)
+    WIDE_SUBTREE(16, wide_sum16)
+    WIDE_SUBTREE(32, wide_sum32)
+    WIDE_SUBTREE(64, wide_sum64)
+    WIDE_SUBTREE(128, wide_sum128)
+#undef WIDE_SUBTREE
+    *sum = total;
+}
+
 WIDE_INLINE wide_d wide_sum(const wide_d *x, int size, wide_d from, int squares)
 {
+    wide_d sum;
     switch (size) {
     case 2: return wide_sum2(x, from, squares);
     case 4: return wide_sum4(x, from, squares);
     case 8: return wide_sum8(x, from, squares);
+    case 10: return wide_sum8(x, from, squares) + wide_sum2(x + 8, from, squares);
+    case 12: return wide_sum8(x, from, squares) + wide_sum4(x + 8, from, squares);
     case 16: return wide_sum16(x, from, squares);
     case 32: return wide_sum32(x, from, squares);
-    case 64: return wide_sum32(x, from, squares) + wide_sum32(x + 32, from, squares);
+    case 64: return wide_sum64(x, from, squares);
     default: break;
     }
-    wide_d level[WIDE_MAX_SIZE];
-    for (int m = 0; m < size; m++) {
-        level[m] = wide_term(x + m, from, squares);
-    }
-    for (int count = size; count > 1; count = (count + 1) / 2) {
-        for (int m = 0; m < count / 2; m++) {
-            level[m] = level[2 * m] + level[2 * m + 1];
-        }
-        if (count % 2 != 0) level[count / 2] = level[count - 1]; // passes through
-    }
-    return level[0];
+    wide_sum_subtrees(x, size, &from, squares, &sum);
+    return sum;
 }
 
 #endif
