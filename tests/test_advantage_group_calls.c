@@ -49,6 +49,40 @@ TK_TEST(advantage_group, any_number_of_threads_gives_the_same_bits)
     }
 }
 
+// A group beyond the caches, at a line of the cache and one reward further on.
+TK_TEST(advantage_group, a_group_past_the_caches_gives_the_same_bits_anywhere)
+{
+    enum { MEMBERS = (1 << 22) + 11 };
+    if (tk->kind != TK_CPU) return;
+    tk_random random = {.state = 4};
+    float *const x = malloc(MEMBERS * sizeof *x);
+    float *const places[2] = {aligned_alloc(64, 4 * MEMBERS + 84), malloc(4 * MEMBERS + 68)};
+    float *out[2];
+    cr_assert(x != NULL && places[0] != NULL && places[1] != NULL);
+    for (int i = 0; i < MEMBERS; i++) {
+        x[i] = (float)tk_below(&random, 1000);
+    }
+    for (int way = 0; way < 2; way++) {
+        ag_case c = ag_uniform("grpo", 1, MEMBERS, x);
+        c.d.num_rows = MEMBERS;
+        merit_advantage_group_io io = {.struct_size = sizeof io, .rewards = x};
+        size_t bytes;
+        merit_context *const ctx = tk_context(tk, 1 + way);
+        out[way] = places[way] + (way == 1 && (uintptr_t)places[1] % 64 == 0);
+        io.advantages = out[way];
+        tk_expect_ok(ctx, merit_advantage_group_workspace(ctx, &c.d, &bytes));
+        void *const workspace = aligned_alloc(256, (bytes + 256) / 256 * 256);
+        tk_expect_ok(ctx, merit_advantage_group(ctx, &c.d, &io, workspace, bytes, NULL));
+        merit_context_destroy(ctx);
+        free(workspace);
+    }
+    tk_expect_bits(out[0], out[1], MEMBERS, sizeof(float));
+    TK_EXPECT(fabsf(out[0][MEMBERS - 1]) < 2.0f && out[0][0] != 0.0f, "not normalized");
+    free(x);
+    free(places[0]);
+    free(places[1]);
+}
+
 TK_TEST(advantage_group, in_place_gives_the_same_bits)
 {
     static const char *const presets[] = {"grpo",  "trl.batch", "nemo.grpo",

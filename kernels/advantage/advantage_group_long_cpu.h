@@ -16,12 +16,20 @@
 
 #define LONG_LEAST_MEAN 0x1p-440
 
+// Stores past the cache.
+#if defined(__FMA__) || defined(__AVX512F__)
+#define LONG_STREAMS 1
+#else
+#define LONG_STREAMS 0
+#endif
+
 enum {
     LONG_LANES = MERIT_LANES / WIDE_WIDTH, // vectors of lanes
     LONG_ROWS = MERIT_TILE / MERIT_LANES,
     LONG_LINE = 16, // rewards in a line of the cache
     LONG_AHEAD = MERIT_TILE, // rewards from a member to the line that is asked for
     LONG_SHARED = 1 << 16, // members of a group that several threads share
+    LONG_STREAMED = 1 << 22, // members that no cache holds
     LONG_MOST_PARTS = 256, // of such a group
     LONG_LEAST_TILES = 8 // of a part
 };
@@ -189,13 +197,37 @@ WIDE_INLINE wide_d long_value(const long_group *g, const float *rewards, int cen
     return x;
 }
 
-// Members [begin, end).
+// A line of advantages past the cache, where the instruction set has a store for it.
+WIDE_INLINE void long_stream(float *advantages, wide_f first, wide_f second)
+{
+#if defined(__AVX512F__)
+    const __m512 line = _mm512_castps256_ps512((__m256)first);
+    _mm512_stream_ps(advantages, _mm512_insertf32x8(line, (__m256)second, 1));
+#elif LONG_STREAMS
+    _mm_stream_ps(advantages, (__m128)first);
+    _mm_stream_ps(advantages + WIDE_WIDTH, (__m128)second);
+#else
+    (void)advantages, (void)first, (void)second; // LONG_STREAMS
+#endif
+}
+
+// Members [begin, end). Those of a group that no cache holds go past it, where they are aligned.
 WIDE_INLINE void long_write(const long_group *g, int64_t begin, int64_t end, int center,
                             int divides)
 {
     const float *const rewards = g->rewards;
     float *const advantages = (float *)g->a->io.advantages + g->begin;
+    const int streams =
+        LONG_STREAMS && g->size >= LONG_STREAMED && (uintptr_t)(advantages + begin) % 64 == 0;
     int64_t i = begin;
+    for (; streams && i + 2 * WIDE_WIDTH <= end; i += 2 * WIDE_WIDTH) {
+        const wide_f v = wide_round(long_value(g, rewards + i, center, divides));
+        const wide_f w = wide_round(long_value(g, rewards + i + WIDE_WIDTH, center, divides));
+        long_stream(advantages + i, v, w);
+    }
+#if LONG_STREAMS
+    if (streams) _mm_sfence();
+#endif
     for (; i + WIDE_WIDTH <= end; i += WIDE_WIDTH) {
         const wide_f v = wide_round(long_value(g, rewards + i, center, divides));
         memcpy(advantages + i, &v, sizeof v);
