@@ -284,6 +284,13 @@ TK_TEST(group_index, the_optional_outputs_may_be_absent)
             gi_expect_oracle(tk, tk->ctx, &c);
         }
     }
+    for (int wide = 0; wide <= 1; wide++) { // runs without a hole
+        fill_ids(ids, 20000, 1500, wide ? SORTED : FEW, &random);
+        gi_case c = gi_make(MERIT_GROUP_KIND_RUNS, ids, 20000, 0);
+        c.outputs = 0;
+        c.d.id_dtype = wide ? MERIT_DTYPE_I64 : MERIT_DTYPE_I32;
+        gi_expect_oracle(tk, tk->ctx, &c);
+    }
     free(ids);
 }
 

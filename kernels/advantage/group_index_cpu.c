@@ -175,8 +175,11 @@ static void count_heads(void *state, int64_t begin, int64_t end)
 static void fill_offsets(const work *w, int64_t tile)
 {
     const int64_t first = w->s.num_groups > tile * TILE ? w->s.num_groups : tile * TILE;
-    for (int64_t i = first; i < tile_end(w->a, tile); i++) {
-        w->a->io.offsets[i] = w->s.grouped;
+    const int64_t end = tile_end(w->a, tile);
+    const int64_t grouped = w->s.grouped;
+    int64_t *const offsets = w->a->io.offsets;
+    for (int64_t i = first; i < end; i++) {
+        offsets[i] = grouped;
     }
 }
 
