@@ -142,6 +142,46 @@ TK_TEST(score_readout, matches_hand_worked_quantiles)
 
 // The oracle --------------------------------------------------------------------------------------
 
+// Rows go in blocks on a CPU; alone, each is none.
+static void expect_rows_alone(tk_fixture *tk, const readout_case *c, const readout_result *all,
+                              int64_t width)
+{
+    const int64_t P = c->d.num_rows, K = c->d.num_columns, A = c->d.num_attributes;
+    for (int64_t p = 0; p < P; p += P / 5 + 1) {
+        readout_case alone = *c;
+        alone.d.num_rows = 1;
+        alone.inputs = c->inputs + p * width;
+        if (c->direction != NULL && c->d.direction_stride != 0) alone.direction += p * K;
+        if (c->gate_logits != NULL) alone.gate_logits += p * K;
+        for (int i = 0; i < 6; i++) {
+            if (c->grad[i] != NULL) alone.grad[i] += p * A;
+        }
+        readout_result r = readout_run(tk, &alone);
+        const struct {
+            const double *actual, *among;
+            int64_t count;
+        } outputs[] = {
+            {r.reward, all->reward, 1},
+            {r.mean, all->mean, A},
+            {r.variance, all->variance, 1},
+            {r.entropy, all->entropy, 1},
+            {r.cvar, all->cvar, A},
+            {r.iqr, all->iqr, A},
+            {r.prob, all->prob, K},
+            {r.gate, all->gate, K},
+            {r.grad_inputs, all->grad_inputs, K},
+            {r.grad_gate, all->grad_gate, K},
+            {r.grad_direction, all->grad_direction, K},
+        };
+        for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+            const int64_t count = outputs[i].count;
+            if (outputs[i].among == NULL) continue;
+            tk_expect_bits(outputs[i].actual, outputs[i].among + p * count, count, 8);
+        }
+        readout_free(&r);
+    }
+}
+
 static void check_kind(tk_fixture *tk, int32_t kind, int64_t P, int32_t K, uint64_t seed)
 {
     tk_case("kind %d, %lld rows of %d, seed %d", kind, (long long)P, K, (int)seed);
@@ -210,6 +250,7 @@ static void check_kind(tk_fixture *tk, int32_t kind, int64_t P, int32_t K, uint6
         if (r.gate) tk_expect_close(r.gate + p * K, o.prob, K, 0, 5e-7);
         free(row), free(logits), free(direction);
     }
+    if (P > 3) expect_rows_alone(tk, &c, &r, width);
     readout_free(&r);
     free(x), free(y), free(v), free(transform), free(values), free(weights), free(index);
     for (int i = 0; i < 6; i++) {
@@ -222,6 +263,14 @@ TK_TEST(score_readout, matches_the_oracle)
     static const int32_t sizes[] = {1, 2, 9, 19, 33, 64, 255, 257, 300};
     for (int i = 0; i < 36; i++) {
         check_kind(tk, i % 4, 1 + i % 3, sizes[i / 4], (uint64_t)i);
+    }
+}
+
+TK_TEST(score_readout, rows_of_blocks_are_rows_alone)
+{
+    static const int32_t sizes[] = {1, 3, 4, 5, 7, 19, 66};
+    for (int i = 0; i < 28; i++) {
+        check_kind(tk, i % 4, 37, sizes[i / 4], (uint64_t)(100 + i));
     }
 }
 

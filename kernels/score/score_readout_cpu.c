@@ -2,6 +2,7 @@
 // blocks; row by row what blocks do not take.
 #include "../backend.h"
 #include "../core/parallel.h"
+#include "score_readout_kinds_cpu.h"
 #include "score_readout_quantile_cpu.h"
 
 // Whether the rows of a call may come in blocks; weights of levels move with the sort, and an index

@@ -62,8 +62,7 @@ static void block_attribute(readout_block *b, int attribute, int size)
     for (int n = 0; n < size; n++) {
         EACH_ROW(r) b->p[place[n][r]][r] = x[n][r];
     }
-    memcpy(b->term, b->p, (size_t)size * sizeof *b->p);
-    block_sum(b, size, mean);
+    block_sum(b->p, size, mean);
     EACH_ROW(r) mean[r] = m_div64(mean[r], (double)size);
     for (int s = 0; s < size; s++) {
         const double mass = b->steps[s].mass;
@@ -71,7 +70,7 @@ static void block_attribute(readout_block *b, int attribute, int size)
         if (b->steps[s].is_low) memcpy(low, b->p[s], sizeof low);
         if (b->steps[s].is_high) memcpy(high, b->p[s], sizeof high);
     }
-    block_sum(b, size, tail);
+    block_sum(b->term, size, tail);
     const double nan = m_nan64();
     EACH_ROW(r)
     {
