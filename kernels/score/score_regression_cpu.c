@@ -4,7 +4,8 @@
 #include "../core/parallel.h"
 #include "score_regression.h"
 
-enum { HEADS = 16, CHUNK = MERIT_LANES * HEADS, LINE = 16 /* floats of the cache */ };
+// Rows of up to HEADS heads are worked on in place.
+enum { HEADS = 32, CHUNK = MERIT_LANES * HEADS, LINE = 16 /* floats of the cache */ };
 
 // Rows by heads, the heads of a row side by side.
 typedef struct chunk {
