@@ -7,6 +7,7 @@
 #define MERIT_PREFERENCE_LIST_BLOCK_CPU_H
 
 #include "preference_list_block_pairs_cpu.h"
+#include "preference_list_block_rows_cpu.h"
 
 // Whether the options of a call suit blocks.
 static int list_block_suits(const merit_preference_list_args *a)
@@ -184,7 +185,9 @@ BLOCK_INLINE int block_take(const merit_preference_list_args *a, int32_t dtype, 
     int good = weight > 0.0 && weight < inf;
     if (!good || !block_read_mode(a, group, members, l, all, b)) return 0;
     const int ranked = a->d.mode == MERIT_LIST_MODE_PLACKETT_LUCE; // x by item for now
-    for (int i = 0; i < size; i++) {
+    const int later = block_reads_rows(a, dtype, all);
+    if (later) good = block_are_finite((const float *)a->io.scores + span->begin, size);
+    for (int i = 0; i < size && !later; i++) {
         const int row = ranked ? i : block_row(b, i, l, all);
         if (row < 0) continue;
         const int64_t at = (span->begin + i) * a->d.score_stride;
@@ -359,8 +362,12 @@ BLOCK_INLINE void block_write(const merit_preference_list_args *a, int32_t dtype
         }
         preference_words(dtype, b->slope[i], b->word[i]);
     }
+    int done = 0;
+    if (all && dtype == MERIT_DTYPE_F32 && a->d.grad_stride == 1 && !ranked) {
+        done = block_write_rows((float *)a->io.grad_scores, size, b);
+    }
     for (int l = 0; l < b->count; l++) {
-        for (int i = 0; i < b->length[l]; i++) {
+        for (int i = done; i < b->length[l]; i++) {
             const int64_t at = (b->begin[l] + i) * a->d.grad_stride;
             const int row = ranked ? b->place[i][l] : block_row(b, i, l, all);
             const uint32_t word = block_is_in(b, i, l, all) ? b->word[row][l] : 0; // +0
@@ -375,6 +382,7 @@ BLOCK_INLINE void list_run_block(const merit_preference_list_args *a, int32_t dt
 {
     const int anchored = a->d.mode == MERIT_LIST_MODE_ANCHORED;
     const int size = b->size;
+    if (block_reads_rows(a, dtype, all)) block_read_rows((const float *)a->io.scores, size, b);
     block_fill(is_pair, b);
     block_settle(a, size, b);
     if (a->io.metrics != NULL || anchored) block_find_extremes(size, b);

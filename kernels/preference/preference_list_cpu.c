@@ -2,6 +2,7 @@
 // ones tile by tile for each pass.
 #include "../backend.h"
 #include "preference_list_block_cpu.h"
+#include "preference_list_count_cpu.h"
 #include "preference_terms_cpu.h"
 
 enum { RESIDENT = MERIT_LIST_RESIDENT, PAIR_BLOCK = 16 };
@@ -350,16 +351,6 @@ static void run_groups(void *state, int64_t begin, int64_t end)
     for (int n = 0; n < LIST_BLOCKS; n++) {
         if (blocks[n].count > 0) run_block(&w, n == 0, &blocks[n]);
     }
-}
-
-static void count_groups(void *state, int64_t begin, int64_t end)
-{
-    merit_preference_list_args *const a = state;
-    int64_t valid = 0;
-    for (int64_t group = begin; group < end; group++) {
-        valid += merit_list_counts(a, group);
-    }
-    __atomic_fetch_add(&a->num_valid, valid, __ATOMIC_RELAXED);
 }
 
 static void write_outside(const merit_preference_list_args *a)
