@@ -22,13 +22,12 @@ typedef enum merit_math {
     MERIT_MATH_FAST = 1 // may give up isa_invariant and cpu_gpu_equal for speed
 } merit_math;
 
+// On a CPU a call takes up to 512 KiB of the stack of each of its threads, the caller's among them.
 typedef struct merit_context_desc {
     size_t struct_size;
     int32_t backend; // merit_backend_kind; default MERIT_BACKEND_AUTO
     int32_t device; // CUDA device ordinal >= 0; default 0
-    int32_t
-        num_threads; // CPU threads of one call, 1..1024; 0 = as many as OpenMP would use. A call takes up
-        // to 512 KiB of stack on each, the caller's among them
+    int32_t num_threads; // CPU threads of one call, 1..1024; 0 = as many as OpenMP would use
     int32_t math; // merit_math; default MERIT_MATH_EXACT
     int32_t load_blas; // 1: open cuBLAS now, for products of matrices on a device; default 0
 } merit_context_desc;
