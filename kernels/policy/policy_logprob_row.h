@@ -172,9 +172,11 @@ MERIT_HD static inline merit_policy_logprob_state
 merit_logprob_state_of(const merit_logprob_sums *all)
 {
     int32_t floor = (int32_t)(m_bits64(all->sum) >> 52) - 1023; // a normal, positive number
-    if (all->exponent + floor > 1 << 22) floor = (1 << 22) - all->exponent;
+    int64_t exponent = (int64_t)all->exponent + floor; // records may hold any
+    if (exponent > 1 << 22) exponent = 1 << 22;
+    floor = (int32_t)(exponent - all->exponent);
     merit_policy_logprob_state state;
-    state.exponent = all->exponent + floor;
+    state.exponent = (int32_t)exponent;
     state.inverse = m_round32(m_div64(1.0, m_scale64(all->sum, -floor)));
     return state;
 }

@@ -182,7 +182,7 @@ MERIT_HD static inline void merit_ordinal_evaluate(const merit_preference_ordina
     const int bad_weight = !(p->weight >= 0.0);
     const int infinite = !m_is_finite64(p->weight);
     int bad_region = !merit_ordinal_regions(args, p);
-    if (bad_region) p->high_a = p->low_a - 1; // no admissible pair
+    if (bad_region) p->low_a = 1, p->high_a = 0; // no admissible pair
     if (!p->lost) {
         merit_ordinal_sums(args, p);
         bad_region |= p->share.m == 0.0;
